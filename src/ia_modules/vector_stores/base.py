@@ -1,0 +1,734 @@
+"""The interface of every vector store, and all that does not depend on the database behind it.
+
+A provider derives from :class:`VectorStoreBase` and fills in the primitives at the end of the class. It gets
+arguments that are checked and normalised, and leaves retry, deadline, timing, telemetry and the wrapping of errors
+to the base class.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from time import perf_counter
+from types import TracebackType
+from typing import Any, ClassVar, Self, TypeVar
+
+from ia_modules.vector_stores.capabilities import Capabilities
+from ia_modules.vector_stores.config import VectorStoreConfig
+from ia_modules.vector_stores.documents import (
+    CheckedDocuments,
+    DocumentBatch,
+    checked_documents,
+    checked_id,
+    checked_metadata,
+    checked_namespace,
+    checked_query,
+)
+from ia_modules.vector_stores.errors import (
+    AuthenticationError,
+    ConnectionError,
+    IndexAlreadyExistsError,
+    IndexMismatchError,
+    IndexNotFoundError,
+    InvalidDimensionError,
+    InvalidDocumentError,
+    MissingDependencyError,
+    OperationTimeoutError,
+    PartialFailureError,
+    PoolTimeoutError,
+    RateLimitError,
+    StoreLockedError,
+    UnsupportedOperationError,
+    VectorStoreError,
+)
+from ia_modules.vector_stores.execution import Execution
+from ia_modules.vector_stores.filters import MATCH_ALL, MATCH_NONE, FilterLike, Node, normalize
+from ia_modules.vector_stores.metrics import DistanceMetric
+from ia_modules.vector_stores.models import (
+    DeleteResult,
+    IndexStats,
+    SearchResponse,
+    SearchResult,
+    UpdateResult,
+    UpsertResult,
+    VectorDocument,
+)
+from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
+from ia_modules.vector_stores.telemetry import TelemetryHook
+from ia_modules.vector_stores.vectors import VectorLike
+
+__all__ = [
+    "AuthenticationError",
+    "ConnectionError",
+    "IndexAlreadyExistsError",
+    "IndexMismatchError",
+    "IndexNotFoundError",
+    "InvalidDimensionError",
+    "InvalidDocumentError",
+    "MissingDependencyError",
+    "OperationTimeoutError",
+    "PartialFailureError",
+    "PoolTimeoutError",
+    "RateLimitError",
+    "StoreLockedError",
+    "UnsupportedOperationError",
+    "VectorStoreBase",
+    "VectorStoreError",
+]
+
+T = TypeVar("T")
+
+_PARALLEL_SEARCHES = 8
+
+
+class VectorStoreBase(ABC):
+    """One index of one vector database.
+
+    Every call connects by itself if need be, sees one namespace only, checks its arguments before any I/O, and
+    raises :class:`~ia_modules.vector_stores.errors.VectorStoreError` or ``ValueError`` only. A store may be used by
+    any number of tasks of one event loop at the same time.
+
+    Args:
+        config: where the index is and how to reach it.
+    """
+
+    provider: ClassVar[str]
+    """Name of the provider in configs and URLs."""
+
+    loop_bound: ClassVar[bool] = True
+    """Whether a connection belongs to the event loop that made it."""
+
+    def __init__(self, config: VectorStoreConfig) -> None:
+        self.config = config
+        self._execution = Execution(
+            provider=self.provider,
+            index_name=config.index_name,
+            map_error=self._map_error,
+            timeout=config.timeout,
+            max_retries=config.max_retries,
+            retry_delay=config.retry_delay,
+            secret=config.secret,
+        )
+        self._default_namespace = checked_namespace(config.namespace or "")
+        self._connected = False
+        self._connecting = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._info: IndexInfo | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.config.to_url()}{' connected' if self._connected else ''}>"
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What this provider can do, limits included."""
+
+    def add_telemetry_hook(self, hook: TelemetryHook) -> None:
+        """Call ``hook`` with an :class:`~ia_modules.vector_stores.telemetry.OperationEvent` after every call."""
+        self._execution.hooks = (*self._execution.hooks, hook)
+
+    # Connection
+
+    async def connect(self) -> None:
+        """Open the connection; the index need not exist. Calling it again does nothing.
+
+        Raises:
+            ConnectionError: the database can't be reached.
+            AuthenticationError: it refuses the credentials.
+            MissingDependencyError: the client package is not installed.
+        """
+        if self._is_connected():
+            return
+        async with self._connecting:
+            if not self._is_connected():
+                await self._execution.run("connect", self._open)
+                self._loop = asyncio.get_running_loop()
+                self._connected = True
+
+    async def disconnect(self) -> None:
+        """Close the connection and free what it held. Calling it again does nothing; a later call reconnects."""
+        async with self._connecting:
+            if self._connected:
+                self._connected = False
+                self._info = None
+                await self._execution.run("disconnect", self._close)
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.disconnect()
+
+    async def ping(self) -> float:
+        """Ask the database for a sign of life; returns the milliseconds it took.
+
+        Raises:
+            ConnectionError: it can't be reached.
+        """
+        started = perf_counter()
+        await self.connect()
+        await self._run("ping", self._ping)
+        return (perf_counter() - started) * 1e3
+
+    # Index
+
+    async def create_index(
+        self, dimension: int, metric: DistanceMetric | str = DistanceMetric.COSINE, **kwargs: Any
+    ) -> None:
+        """Create the index.
+
+        Args:
+            dimension: numbers per vector.
+            metric: distance metric.
+            **kwargs: ``embedding_model`` (name of the model that makes the vectors, stored with the index), and
+                whatever options the provider has.
+
+        Raises:
+            IndexAlreadyExistsError: there is one of that name.
+            UnsupportedOperationError: a metric, dimension or option that the provider does not have.
+            IndexMismatchError: ``dimension`` or ``metric`` contradicts the config.
+            ValueError: ``dimension`` below 1, or an unknown metric.
+        """
+        _positive("dimension", dimension)
+        metric = _checked_metric(metric)
+        capabilities = self.capabilities
+        if metric not in capabilities.metrics:
+            known = ", ".join(sorted(m.value for m in capabilities.metrics))
+            raise self._unsupported("create_index", f"{self.provider} has no metric {metric.value!r}; it has {known}")
+        if capabilities.max_dimension is not None and dimension > capabilities.max_dimension:
+            raise self._unsupported(
+                "create_index", f"{self.provider} takes at most {capabilities.max_dimension} dimensions"
+            )
+        model = kwargs.pop("embedding_model", self.config.embedding_model)
+        info = IndexInfo(dimension, metric, model)
+        self._check_against_config(info, "create_index")
+        await self.connect()
+        await self._run("create_index", lambda: self._create_index(info, kwargs))
+        self._info = info
+
+    async def delete_index(self) -> None:
+        """Delete the index with all its namespaces.
+
+        Raises:
+            IndexNotFoundError: there is none.
+        """
+        await self.connect()
+        self._info = None
+        await self._run("delete_index", self._drop_index)
+        self._info = None
+
+    async def index_exists(self) -> bool:
+        """Whether the index exists; a failure to find out raises."""
+        await self.connect()
+        return await self._run("index_exists", self._load_index) is not None
+
+    async def get_embedding_model(self) -> str | None:
+        """Name of the model that makes the index's vectors, or None if it was never recorded.
+
+        Raises:
+            IndexNotFoundError: the index does not exist.
+        """
+        return (await self._index("get_embedding_model")).embedding_model
+
+    async def get_stats(self) -> IndexStats:
+        """Size of the index, all namespaces together.
+
+        Raises:
+            IndexNotFoundError: the index does not exist.
+        """
+        info = await self._index("get_stats")
+        return await self._run("get_stats", lambda: self._stats(info))
+
+    async def list_namespaces(self) -> list[str]:
+        """The namespaces that hold at least one document, sorted; the default one is ``""``.
+
+        Raises:
+            IndexNotFoundError: the index does not exist.
+        """
+        await self._index("list_namespaces")
+        return sorted(await self._run("list_namespaces", self._namespaces))
+
+    # Writing
+
+    async def upsert(
+        self, documents: Sequence[VectorDocument], namespace: str | None = None, batch_size: int = 100
+    ) -> UpsertResult:
+        """Write documents, replacing whole those whose id exists.
+
+        Args:
+            documents: of equal ids the last one wins.
+            namespace: None for the config's default.
+            batch_size: most documents per request.
+
+        Returns:
+            ``upserted``: distinct documents written; ``namespace``.
+
+        Raises:
+            InvalidDocumentError, InvalidDimensionError: a document that can't be stored; nothing was sent.
+            PartialFailureError: a later batch failed after earlier ones were written; it says which ids.
+            IndexNotFoundError: the index does not exist.
+        """
+        name = self._namespace(namespace)
+        _positive("batch_size", batch_size)
+        checked = checked_documents(documents, self._known_dimension())
+        info = await self._index("upsert")
+        if checked.ids and info.dimension is not None and checked.dimension != info.dimension:
+            checked_documents(documents, info.dimension)  # raises, naming the document
+        limit = self.capabilities.max_batch_size
+        await self._write(checked, name, batch_size if limit is None else min(batch_size, limit))
+        return {"upserted": len(checked), "namespace": name}
+
+    async def _write(self, documents: CheckedDocuments, namespace: str, size: int) -> None:
+        done = 0
+        for batch in documents.batches(size):
+            try:
+                await self._run("upsert", lambda batch=batch: self._upsert(batch, namespace))  # type: ignore[misc]
+            except VectorStoreError as error:
+                if not done:
+                    raise
+                raise PartialFailureError(
+                    f"{done} of {len(documents)} documents were written before a batch failed: {error.message}",
+                    succeeded=documents.ids[:done],
+                    failed=dict.fromkeys(documents.ids[done:], error),
+                    provider=self.provider,
+                    operation="upsert",
+                ) from error
+            done += len(batch)
+
+    async def update_metadata(
+        self, id: str, changes: Mapping[str, Any], namespace: str | None = None  # noqa: A002 - the contract's name
+    ) -> UpdateResult:
+        """Set some metadata keys of one document and leave its other keys, text and vector as they are.
+
+        Args:
+            id: the document.
+            changes: key -> new value; None is stored as None, which every filter treats as no value.
+            namespace: None for the config's default.
+
+        Returns:
+            ``updated``: 1, or 0 if there is no such document; ``namespace``.
+        """
+        name = self._namespace(namespace)
+        checked_id(id)
+        clean = checked_metadata(changes, id)
+        await self._index("update_metadata")
+        updated = await self._run("update_metadata", lambda: self._update_metadata(id, clean, name))
+        return {"updated": int(updated), "namespace": name}
+
+    async def delete(
+        self,
+        ids: Sequence[str] | None = None,
+        filters: FilterLike = None,
+        namespace: str | None = None,
+        delete_all: bool = False,
+    ) -> DeleteResult:
+        """Delete documents by id, by filter, or all of one namespace; exactly one of the three must be given.
+
+        Returns:
+            ``deleted``: how many documents existed and are gone; ``namespace``.
+
+        Raises:
+            ValueError: none or several of ``ids``, ``filters`` and ``delete_all``; an empty list of ids or filters.
+            IndexNotFoundError: the index does not exist.
+        """
+        if (ids is not None) + (filters is not None) + bool(delete_all) != 1:
+            raise ValueError("delete takes exactly one of ids, filters and delete_all=True")
+        name = self._namespace(namespace)
+        deleted: int | None
+        if ids is not None:
+            wanted = self._ids(ids)
+            await self._index("delete")
+            deleted = await self._run("delete", lambda: self._delete_ids(wanted, name))
+        elif delete_all:
+            await self._index("delete")
+            deleted = await self._run("delete", lambda: self._empty_namespace(name))
+        else:
+            if not isinstance(filters, Node) and not filters:
+                raise ValueError("an empty filter would delete everything; say delete_all=True if that is meant")
+            node = normalize(filters)
+            await self._index("delete")
+            deleted = 0
+            if node == MATCH_ALL:
+                deleted = await self._run("delete", lambda: self._empty_namespace(name))
+            elif node != MATCH_NONE:
+                deleted = await self._run("delete", lambda: self._delete_where(node, name))
+        return {"deleted": deleted, "namespace": name}
+
+    async def delete_namespace(self, namespace: str) -> DeleteResult:
+        """Delete all documents of a namespace; the same as ``delete(delete_all=True, namespace=namespace)``."""
+        return await self.delete(namespace=namespace, delete_all=True)
+
+    # Reading
+
+    async def search(
+        self,
+        query_vector: VectorLike,
+        top_k: int = 10,
+        filters: FilterLike = None,
+        namespace: str | None = None,
+        include_metadata: bool = True,
+        include_vectors: bool = False,
+        *,
+        score_threshold: float | None = None,
+    ) -> SearchResponse:
+        """Find the documents nearest to a vector.
+
+        Args:
+            query_vector: finite numbers, shape ``(dimension,)``.
+            top_k: most results; all that match come back if there are fewer.
+            filters: one expression, or a list of them that must all hold.
+            namespace: None for the config's default.
+            include_metadata: whether results have metadata and text.
+            include_vectors: whether results have their vector.
+            score_threshold: leave out results that score lower.
+
+        Returns:
+            Results by score (higher is better, see :mod:`ia_modules.vector_stores.metrics`), equal scores by id.
+
+        Raises:
+            InvalidDimensionError, InvalidDocumentError: a query vector that can't be used.
+            UnsupportedOperationError: ``top_k`` above the provider's limit.
+            IndexNotFoundError: the index does not exist.
+            ValueError: ``top_k`` below 1, or a filter that is none.
+        """
+        started = perf_counter()
+        name = self._namespace(namespace)
+        self._check_top_k(top_k)
+        node = MATCH_ALL if filters is None else normalize(filters)
+        dimension = self._known_dimension()
+        vector = None if dimension is None else checked_query(query_vector, dimension)
+        info = self._info if self._info is not None and self._is_connected() else await self._index("search")
+        if vector is None or info.dimension != dimension:
+            vector = checked_query(query_vector, info.dimension or len(query_vector))
+        results: list[SearchResult] = []
+        if node != MATCH_NONE:
+            request = SearchRequest(vector, top_k, node, name, info.metric, include_metadata, include_vectors)
+            results = await self._run("search", lambda: self._search(request))
+        return _response(results, top_k, score_threshold, started)
+
+    async def search_many(
+        self,
+        query_vectors: Iterable[VectorLike],
+        top_k: int = 10,
+        filters: FilterLike = None,
+        namespace: str | None = None,
+        include_metadata: bool = True,
+        include_vectors: bool = False,
+        *,
+        score_threshold: float | None = None,
+    ) -> list[SearchResponse]:
+        """Run the same search for several vectors, in one request where the database can.
+
+        Args:
+            query_vectors: a list of vectors or a matrix of shape ``(n, dimension)``.
+            top_k, filters, namespace, include_metadata, include_vectors, score_threshold: as in :meth:`search`.
+
+        Returns:
+            One response for each vector, in the order given; their time is that of the whole call.
+        """
+        started = perf_counter()
+        name = self._namespace(namespace)
+        self._check_top_k(top_k)
+        node = normalize(filters)
+        vectors = list(query_vectors)
+        if not vectors:
+            return []
+        info = await self._index("search_many")
+        requests = [
+            SearchRequest(
+                checked_query(vector, info.dimension or len(vector)),
+                top_k,
+                node,
+                name,
+                info.metric,
+                include_metadata,
+                include_vectors,
+            )
+            for vector in vectors
+        ]
+        found: list[list[SearchResult]] = [[] for _ in requests]
+        if node != MATCH_NONE:
+            found = await self._run("search_many", lambda: self._search_many(requests))
+        return [_response(results, top_k, score_threshold, started) for results in found]
+
+    async def fetch(self, ids: Sequence[str], namespace: str | None = None) -> list[VectorDocument]:
+        """Read documents by id, in the order asked; those that don't exist are left out.
+
+        Raises:
+            ValueError: an empty list.
+            InvalidDocumentError: something that is no id.
+            IndexNotFoundError: the index does not exist.
+        """
+        name = self._namespace(namespace)
+        wanted = self._ids(ids)
+        await self._index("fetch")
+        found = await self._run("fetch", lambda: self._fetch(wanted, name))
+        return [found[document_id] for document_id in ids if document_id in found]
+
+    async def count(self, filters: FilterLike = None, namespace: str | None = None) -> int:
+        """How many documents of a namespace pass a filter; without one, how many there are."""
+        name = self._namespace(namespace)
+        node = normalize(filters)
+        await self._index("count")
+        if node == MATCH_NONE:
+            return 0
+        return await self._run("count", lambda: self._count(node, name))
+
+    async def scan(
+        self,
+        namespace: str | None = None,
+        filters: FilterLike = None,
+        batch_size: int = 500,
+        include_vectors: bool = True,
+    ) -> AsyncIterator[VectorDocument]:
+        """Iterate over all documents of a namespace, or all that pass a filter, in no particular order.
+
+        A document that is there from start to end comes exactly once, whatever else is written meanwhile.
+
+        Args:
+            namespace: None for the config's default.
+            filters: as in :meth:`search`.
+            batch_size: documents per request.
+            include_vectors: without, each document's ``vector`` has length 0.
+        """
+        name = self._namespace(namespace)
+        _positive("batch_size", batch_size)
+        node = normalize(filters)
+        await self._index("scan")
+        if node == MATCH_NONE:
+            return
+        cursor: object | None = None
+        while True:
+            page = await self._run(
+                "scan", lambda at=cursor: self._scan_page(name, node, batch_size, include_vectors, at)  # type: ignore[misc]
+            )
+            for document in page.documents:
+                yield document
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    # Helpers for subclasses
+
+    async def _retry_operation(self, operation: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
+        """Await ``operation(*args, **kwargs)`` with this store's retries, deadline and error mapping."""
+        name = getattr(operation, "__name__", "operation").lstrip("_")
+        return await self._execution.run(name, lambda: operation(*args, **kwargs))
+
+    @asynccontextmanager
+    async def _timed_operation(self, name: str) -> AsyncIterator[Callable[[], float]]:
+        """Time a block; yields a function that gives the milliseconds so far, and tells the telemetry hooks."""
+        started = perf_counter()
+        async with self._execution.timed(name):
+            yield lambda: (perf_counter() - started) * 1e3
+
+    async def _run(self, operation: str, primitive: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await self._execution.run(operation, primitive)
+        except IndexNotFoundError:
+            self._info = None
+            raise
+
+    async def _index(self, operation: str) -> IndexInfo:
+        """What is known of the index, after making sure that it exists and is the one that the config means."""
+        if self._info is not None and self._is_connected():
+            return self._info
+        await self.connect()
+        info = await self._run(operation, self._load_index)
+        if info is None:
+            raise self._index_not_found(operation)
+        self._check_against_config(info, operation)
+        if info.dimension is not None:
+            self._info = info
+        return info
+
+    def _index_not_found(self, operation: str | None = None) -> IndexNotFoundError:
+        return IndexNotFoundError(
+            f"index {self.config.index_name!r} does not exist", provider=self.provider, operation=operation
+        )
+
+    def _check_against_config(self, info: IndexInfo, operation: str) -> None:
+        config = self.config
+        if config.dimension is not None and info.dimension is not None and config.dimension != info.dimension:
+            raise InvalidDimensionError(
+                f"index {config.index_name!r} has {info.dimension} dimensions; the config says {config.dimension}",
+                expected=config.dimension,
+                given=info.dimension,
+                provider=self.provider,
+                operation=operation,
+            )
+        if "metric" in config.model_fields_set and config.metric is not info.metric:
+            raise IndexMismatchError(
+                f"index {config.index_name!r} has the metric {info.metric.value!r}; "
+                f"the config says {config.metric.value!r}",
+                provider=self.provider,
+                operation=operation,
+            )
+        if None not in (config.embedding_model, info.embedding_model) and config.embedding_model != info.embedding_model:
+            raise IndexMismatchError(
+                f"index {config.index_name!r} holds vectors of the model {info.embedding_model!r}; "
+                f"vectors of {config.embedding_model!r} do not compare with them",
+                provider=self.provider,
+                operation=operation,
+            )
+
+    def _is_connected(self) -> bool:
+        if not self._connected:
+            return False
+        if not self.loop_bound or self._loop is asyncio.get_running_loop():
+            return True
+        if self._loop is not None and not self._loop.is_closed():
+            raise VectorStoreError(
+                "the store is connected on another event loop that still runs; disconnect it there first",
+                provider=self.provider,
+            )
+        # What was open went with its loop.
+        self._connected, self._info, self._connecting = False, None, asyncio.Lock()
+        return False
+
+    def _known_dimension(self) -> int | None:
+        return self._info.dimension if self._info is not None else self.config.dimension
+
+    def _namespace(self, namespace: str | None) -> str:
+        return self._default_namespace if namespace is None else checked_namespace(namespace)
+
+    def _check_top_k(self, top_k: int) -> None:
+        _positive("top_k", top_k)
+        limit = self.capabilities.max_top_k
+        if limit is not None and top_k > limit:
+            raise self._unsupported("search", f"top_k={top_k} is above the limit of {self.provider}, {limit}")
+
+    def _ids(self, ids: Sequence[str]) -> list[str]:
+        """Distinct ids, in order."""
+        if isinstance(ids, str):
+            raise ValueError("ids must be a list of ids, not one string")
+        wanted = list(dict.fromkeys(checked_id(document_id) for document_id in ids))
+        if not wanted:
+            raise ValueError("ids must not be empty")
+        return wanted
+
+    def _unsupported(self, operation: str, message: str) -> UnsupportedOperationError:
+        return UnsupportedOperationError(message, provider=self.provider, operation=operation)
+
+    # Primitives: what a provider fills in. Each must be safe to run again after a failure.
+
+    @abstractmethod
+    def _map_error(self, error: Exception) -> VectorStoreError | None:
+        """The client's exception as one of ours; None for one that the provider does not know."""
+
+    @abstractmethod
+    async def _open(self) -> None:
+        """Connect; on failure nothing stays open."""
+
+    @abstractmethod
+    async def _close(self) -> None:
+        """Free all that :meth:`_open` made."""
+
+    @abstractmethod
+    async def _ping(self) -> None:
+        """The cheapest request there is."""
+
+    @abstractmethod
+    async def _create_index(self, info: IndexInfo, options: dict[str, Any]) -> None:
+        """Create the index; ``IndexAlreadyExistsError`` if it exists, ``UnsupportedOperationError`` for options."""
+
+    @abstractmethod
+    async def _drop_index(self) -> None:
+        """Delete the index; ``IndexNotFoundError`` if there is none."""
+
+    @abstractmethod
+    async def _load_index(self) -> IndexInfo | None:
+        """What is fixed about the index, or None if it does not exist."""
+
+    @abstractmethod
+    async def _stats(self, info: IndexInfo) -> IndexStats:
+        """Size of the index."""
+
+    @abstractmethod
+    async def _namespaces(self) -> list[str]:
+        """Namespaces with at least one document."""
+
+    @abstractmethod
+    async def _upsert(self, batch: DocumentBatch, namespace: str) -> None:
+        """Write a batch; what existed under the same ids is replaced whole."""
+
+    @abstractmethod
+    async def _update_metadata(self, document_id: str, changes: dict[str, Any], namespace: str) -> bool:
+        """Merge top-level keys; whether the document exists."""
+
+    @abstractmethod
+    async def _delete_ids(self, ids: list[str], namespace: str) -> int | None:
+        """Delete by id; how many existed."""
+
+    @abstractmethod
+    async def _delete_where(self, filters: Node, namespace: str) -> int | None:
+        """Delete what passes a filter (normal form, neither all nor nothing); how many did."""
+
+    @abstractmethod
+    async def _empty_namespace(self, namespace: str) -> int | None:
+        """Delete all of a namespace and keep the index; how many there were."""
+
+    @abstractmethod
+    async def _search(self, request: SearchRequest) -> list[SearchResult]:
+        """The best ``top_k`` or more, in any order, scored by :mod:`ia_modules.vector_stores.metrics`."""
+
+    async def _search_many(self, requests: list[SearchRequest]) -> list[list[SearchResult]]:
+        """Several searches that differ in their vector only; eight at a time unless the database has a batch call."""
+        places = asyncio.Semaphore(_PARALLEL_SEARCHES)
+
+        async def one(request: SearchRequest) -> list[SearchResult]:
+            async with places:
+                return await self._search(request)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(request)) for request in requests]
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None  # the others failed likewise or were cancelled because of it
+        return [task.result() for task in tasks]
+
+    @abstractmethod
+    async def _fetch(self, ids: list[str], namespace: str) -> dict[str, VectorDocument]:
+        """Documents by id; missing ones left out."""
+
+    @abstractmethod
+    async def _count(self, filters: Node, namespace: str) -> int:
+        """How many documents pass a filter (normal form, not ``MATCH_NONE``)."""
+
+    @abstractmethod
+    async def _scan_page(
+        self, namespace: str, filters: Node, size: int, include_vectors: bool, cursor: object | None
+    ) -> ScanPage:
+        """Up to ``size`` documents from ``cursor`` on; None starts."""
+
+
+def _positive(name: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be an integer of at least 1, not {value!r}")
+
+
+def _checked_metric(metric: DistanceMetric | str) -> DistanceMetric:
+    try:
+        return DistanceMetric(metric)
+    except ValueError:
+        known = ", ".join(m.value for m in DistanceMetric)
+        raise ValueError(f"unknown metric {metric!r}; known: {known}") from None
+
+
+def _response(
+    results: list[SearchResult], top_k: int, score_threshold: float | None, started: float
+) -> SearchResponse:
+    if score_threshold is not None:
+        results = [result for result in results if result.score >= score_threshold]
+    results.sort(key=_rank)
+    del results[top_k:]
+    return SearchResponse(results=results, total=len(results), query_time_ms=(perf_counter() - started) * 1e3)
+
+
+def _rank(result: SearchResult) -> tuple[float, str]:
+    return (-result.score, result.id)

@@ -1,0 +1,54 @@
+"""What a provider can do, as one frozen value: read by callers, checked by tests, printed in the README's table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from ia_modules.vector_stores.metrics import DistanceMetric
+
+__all__ = ["Capabilities", "FilterSupport"]
+
+FilterSupport = Literal["native", "checked"]
+"""``native``: the database applies the operator. ``checked``: it over-selects, and each candidate is checked here."""
+
+_ALL_NATIVE: Mapping[str, FilterSupport] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What one provider can do, limits included.
+
+    Attributes:
+        provider: the provider's name.
+        metrics: metrics an index can have; any other raises ``UnsupportedOperationError`` at ``create_index``.
+        embedded: runs inside this process, without a server.
+        remote: talks to a server.
+        persistent: can outlive the process.
+        max_top_k: largest ``top_k``; None for no limit.
+        max_batch_size: largest batch the database takes in one request; larger ones are split. None: no limit.
+        max_dimension: most numbers per vector; None for no limit.
+        zero_vectors: whether a zero vector can be stored under the cosine metric.
+        filters: operators that are not applied by the database alone, and how they are kept exact.
+        exact_search: whether every search is exact; if not, an approximate index answers unfiltered searches.
+        batch_search: whether several searches go to the database in one request.
+        shared_by_processes: whether several processes may have the same index open.
+        max_event_loop_stall_ms: longest time the engine itself may hold the event loop; None if it never does.
+    """
+
+    provider: str
+    metrics: frozenset[DistanceMetric] = frozenset(DistanceMetric)
+    embedded: bool = False
+    remote: bool = False
+    persistent: bool = True
+    max_top_k: int | None = None
+    max_batch_size: int | None = None
+    max_dimension: int | None = None
+    zero_vectors: bool = True
+    filters: Mapping[str, FilterSupport] = field(default_factory=lambda: _ALL_NATIVE)
+    exact_search: bool = False
+    batch_search: bool = False
+    shared_by_processes: bool = True
+    max_event_loop_stall_ms: float | None = None

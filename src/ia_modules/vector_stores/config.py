@@ -1,0 +1,211 @@
+"""Where a store is and how to open it: keyword arguments, a URL, or environment variables."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from ia_modules.vector_stores.metrics import DistanceMetric
+
+__all__ = ["VectorStoreConfig"]
+
+_URL_FIELDS = (
+    "namespace",
+    "dimension",
+    "metric",
+    "pool_size",
+    "pool_timeout",
+    "max_retries",
+    "retry_delay",
+    "timeout",
+    "tls",
+    "embedding_model",
+    "options",
+)
+
+
+class VectorStoreConfig(BaseModel):
+    """How to reach one index of one database.
+
+    Attributes:
+        provider: ``memory``, ``chroma``, or the name of a registered provider.
+        api_key: credential; shown in no repr, log, error or URL.
+        host: name or address of the server; a URL such as ``https://host:443`` sets ``port`` and ``tls`` as well.
+        port: TCP port; None for the provider's usual one.
+        index_name: the index (collection) to work on.
+        namespace: default namespace of every call; None means ``""``.
+        dimension: numbers per vector; None takes what the existing index has.
+        metric: distance metric that the index has, or is created with.
+        pool_size: stores in a pool made from this config.
+        pool_timeout: seconds to wait for a pooled store.
+        max_retries: further attempts after the first one fails with an error that a retry can cure.
+        retry_delay: seconds; the first retry waits a random time up to this, each further one up to twice as long.
+        path: folder of an embedded database, ``:memory:`` where the provider has it; for the ``memory`` provider
+            a name under which several stores of one process share their documents.
+        timeout: seconds that one call may take in all, retries included; None for no limit.
+        tls: whether to connect with TLS; None for the provider's default (on with an API key).
+        embedding_model: name of the model that makes the vectors; an index made with another one is refused.
+        options: further settings that only one provider knows.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    provider: str = Field(min_length=1)
+    api_key: SecretStr | None = None
+    host: str | None = None
+    port: int | None = Field(default=None, ge=1, le=65535)
+    index_name: str = Field(min_length=1)
+    namespace: str | None = None
+    dimension: int | None = Field(default=None, gt=0)
+    metric: DistanceMetric = DistanceMetric.COSINE
+    pool_size: int = Field(default=10, gt=0)
+    pool_timeout: float = Field(default=30.0, gt=0)
+    max_retries: int = Field(default=3, ge=0)
+    retry_delay: float = Field(default=1.0, ge=0)
+    path: str | None = None
+    timeout: float | None = Field(default=60.0, gt=0)
+    tls: bool | None = None
+    embedding_model: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_host(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "://" not in str(data.get("host") or ""):
+            return data
+        try:
+            parts = urlsplit(data["host"])
+            host, port = parts.hostname, parts.port
+        except ValueError as error:
+            raise ValueError(f"host is not a usable URL: {error}") from None
+        if parts.scheme not in ("http", "https") or not host or parts.username or parts.password:
+            raise ValueError("host must be a name, or a URL such as https://example.org:443 without credentials")
+        return {"port": port, "tls": parts.scheme == "https", **{k: v for k, v in data.items() if v is not None}} | {
+            "host": host
+        }
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _path_as_text(cls, value: Any) -> Any:
+        return value.__fspath__() if hasattr(value, "__fspath__") else value
+
+    @property
+    def secret(self) -> str | None:
+        """The API key in clear text, for the client that needs it."""
+        return None if self.api_key is None else self.api_key.get_secret_value()
+
+    @classmethod
+    def from_url(cls, url: str, **overrides: Any) -> VectorStoreConfig:
+        """Read a store URL.
+
+        ``provider://host:port/index`` names a server, ``provider:///path/to/folder/index`` an embedded database,
+        ``memory:///index`` a store in this process, and ``provider:relative/folder/index`` a folder below the
+        current one. Settings follow as a query: ``?dimension=384&metric=euclidean&namespace=news&tls=true``.
+        Keys don't belong into a URL: pass ``api_key=`` or set ``IA_VECTORS_API_KEY``.
+
+        Args:
+            url: the URL.
+            **overrides: settings that win over those in the URL.
+
+        Raises:
+            ValueError: if the URL can't be understood; the message says why.
+        """
+        scheme, colon, _ = url.partition(":")
+        if not colon or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+._-]*", scheme):
+            raise ValueError("a store URL looks like provider://host:port/index or provider:///path/to/folder/index")
+        parts = urlsplit(url)
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("a store URL must not hold credentials; pass api_key= or set IA_VECTORS_API_KEY")
+        if parts.fragment:
+            raise ValueError("a store URL has no '#'; write %23 for one in a name")
+        fields: dict[str, Any] = {"provider": scheme.lower()} | _location(parts) | _query(parts.query)
+        return cls(**(fields | {k: v for k, v in overrides.items() if v is not None}))
+
+    def to_url(self) -> str:
+        """The config as a URL that :meth:`from_url` reads back; without the API key."""
+        index = quote(self.index_name, safe="")
+        if self.host is not None:
+            host = f"[{self.host}]" if ":" in self.host else quote(self.host, safe="")
+            place = f"//{host}{'' if self.port is None else f':{self.port}'}/{index}"
+        elif self.path is None:
+            place = f"///{index}"
+        elif self.path == ":memory:":
+            place = f"///:memory:/{index}"
+        elif self.provider == "memory":
+            place = f"//{quote(self.path, safe='')}/{index}"
+        elif self.path.startswith("/"):
+            place = f"//{quote(self.path.rstrip('/'))}/{index}"
+        else:
+            place = f"{quote(self.path)}/{index}"
+        query = {}
+        for name in _URL_FIELDS:
+            value = getattr(self, name)
+            if value == type(self).model_fields[name].get_default(call_default_factory=True):
+                continue
+            if isinstance(value, bool | dict):
+                value = json.dumps(value, separators=(",", ":"))
+            query[name] = value.value if isinstance(value, DistanceMetric) else str(value)
+        if self.timeout is None:
+            query["timeout"] = "none"
+        return f"{self.provider}:{place}{'?' + urlencode(query) if query else ''}"
+
+    @classmethod
+    def from_env(cls, **overrides: Any) -> VectorStoreConfig:
+        """Read ``IA_VECTORS_STORE`` (a URL) and ``IA_VECTORS_<FIELD>`` variables such as ``IA_VECTORS_API_KEY``.
+
+        Args:
+            **overrides: settings that win over the environment.
+
+        Raises:
+            ValueError: if what is set does not make a config.
+        """
+        from ia_modules.vector_stores._environment import read_environment
+
+        fields = read_environment() | {k: v for k, v in overrides.items() if v is not None}
+        url = fields.pop("store", None)
+        return cls(**fields) if url is None else cls.from_url(url, **fields)
+
+
+def _location(parts: SplitResult) -> dict[str, Any]:
+    """Host and index, or path and index."""
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"the store URL's host is not usable: {error}") from None
+    folder, _, index = parts.path.rpartition("/")
+    index, folder = unquote(index), unquote(folder)
+    if not index:
+        raise ValueError("the store URL names no index: its path must end with the index's name")
+    if parts.scheme.lower() == "memory":
+        if port is not None or folder.strip("/"):
+            raise ValueError("a memory URL is memory:///index, or memory://name/index to share by name")
+        # netloc, not hostname: hostname is lower-cased
+        return {"index_name": index} | ({"path": unquote(parts.netloc)} if parts.netloc else {})
+    if host:
+        if folder.strip("/"):
+            raise ValueError("a server URL has one path part, the index: provider://host:port/index")
+        return {"host": unquote(host), "port": port, "index_name": index}
+    if not folder and parts.path.startswith("/"):
+        return {"index_name": index}
+    return {"path": ":memory:" if folder == "/:memory:" else folder, "index_name": index}
+
+
+def _query(text: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True):
+        if name not in _URL_FIELDS:
+            raise ValueError(f"unknown setting {name!r} in the store URL; known: {', '.join(_URL_FIELDS)}")
+        if name in fields:
+            raise ValueError(f"setting {name!r} stands twice in the store URL")
+        if name == "options":
+            try:
+                fields[name] = json.loads(value)
+            except ValueError as error:
+                raise ValueError(f"options in the store URL is not JSON: {error}") from None
+        else:
+            fields[name] = None if name == "timeout" and value == "none" else value
+    return fields

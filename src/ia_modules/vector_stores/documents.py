@@ -1,0 +1,285 @@
+"""Checks of what goes into a store, the same for every provider and before any I/O; and batches of what passed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ia_modules.vector_stores.errors import InvalidDimensionError, InvalidDocumentError
+from ia_modules.vector_stores.models import VectorDocument
+from ia_modules.vector_stores.vectors import Vector, VectorLike
+
+__all__ = [
+    "MAX_ID_BYTES",
+    "MAX_NAMESPACE_BYTES",
+    "CheckedDocuments",
+    "DocumentBatch",
+    "checked_documents",
+    "checked_id",
+    "checked_metadata",
+    "checked_namespace",
+    "checked_query",
+    "copy_metadata",
+]
+
+MAX_ID_BYTES = 512
+MAX_NAMESPACE_BYTES = 64
+_MAX_DEPTH = 64
+_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentBatch:
+    """Documents as columns, which is what the clients want.
+
+    Attributes:
+        ids: distinct ids.
+        vectors: float32, shape ``(len(ids), dimension)``.
+        metadatas: one JSON object each; not to be changed.
+        texts: one each, or None.
+    """
+
+    ids: list[str]
+    vectors: NDArray[np.float32]
+    metadatas: list[dict[str, Any]]
+    texts: list[str | None]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedDocuments:
+    """What an upsert has to write, as columns: valid, and each id once."""
+
+    ids: list[str]
+    arrays: list[NDArray[np.float32]]
+    metadatas: list[dict[str, Any]]
+    texts: list[str | None]
+    dimension: int | None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def batches(self, size: int) -> Iterator[DocumentBatch]:
+        """The documents in batches of at most ``size``."""
+        for start in range(0, len(self.ids), size):
+            part = slice(start, start + size)
+            yield DocumentBatch(
+                self.ids[part], np.stack(self.arrays[part]), self.metadatas[part], self.texts[part]
+            )
+
+
+def checked_documents(documents: Iterable[VectorDocument], dimension: int | None) -> CheckedDocuments:
+    """Check everything that an upsert was given, before any of it is sent.
+
+    Args:
+        documents: what the caller handed in; of equal ids the last one wins.
+        dimension: numbers per vector, or None if not known yet (then they must agree with each other).
+
+    Raises:
+        InvalidDocumentError: an id, metadata value or text that can't be stored.
+        InvalidDimensionError: a vector of another dimension.
+        ValueError: something that is not a document.
+    """
+    ids: list[str] = []
+    arrays: list[NDArray[np.float32]] = []
+    metadatas: list[dict[str, Any]] = []
+    texts: list[str | None] = []
+    places: dict[str, int] = {}
+    for document in documents:
+        if not isinstance(document, VectorDocument) or type(document.vector) is not Vector:
+            raise ValueError(f"documents must be VectorDocument objects, not {type(document).__name__}")
+        document_id = document.id
+        if not (document_id.isascii() and 0 < len(document_id) <= MAX_ID_BYTES):
+            checked_id(document_id)
+        array = document.vector._array  # noqa: SLF001 - the hot path
+        if array.shape[0] != dimension:
+            if dimension is not None:
+                raise _wrong_dimension(document_id, array.shape[0], dimension)
+            dimension = array.shape[0]
+        text = document.text
+        if text is not None and not text.isascii():
+            _encodable(text, "text", document_id)
+        metadata = checked_metadata(document.metadata, document_id)
+        place = places.setdefault(document_id, len(ids))
+        if place == len(ids):
+            ids.append(document_id)
+            arrays.append(array)
+            metadatas.append(metadata)
+            texts.append(text)
+        else:
+            arrays[place], metadatas[place], texts[place] = array, metadata, text
+    return CheckedDocuments(ids, arrays, metadatas, texts, dimension)
+
+
+def checked_id(document_id: object) -> str:
+    """An id that every provider can keep.
+
+    Raises:
+        InvalidDocumentError: not a string, empty, over 512 bytes in UTF-8, or not encodable.
+    """
+    if not isinstance(document_id, str):
+        raise InvalidDocumentError(f"an id is a string, not {type(document_id).__name__}")
+    if not document_id:
+        raise InvalidDocumentError("an id must not be empty")
+    size = len(_encodable(document_id, "id", None))
+    if size > MAX_ID_BYTES:
+        raise InvalidDocumentError(
+            f"id {document_id[:40]!r}… has {size} bytes in UTF-8; at most {MAX_ID_BYTES} are allowed",
+            document_id=document_id,
+        )
+    return document_id
+
+
+def checked_namespace(namespace: object) -> str:
+    """A namespace that every provider can keep; ``""`` is the default one.
+
+    Raises:
+        ValueError: not a string, over 64 bytes in UTF-8, not encodable, or with control characters.
+    """
+    if not isinstance(namespace, str):
+        raise ValueError(f"a namespace is a string or None, not {type(namespace).__name__}")
+    if namespace.isascii() and namespace.isprintable() and len(namespace) <= MAX_NAMESPACE_BYTES:
+        return namespace
+    try:
+        size = len(namespace.encode())
+    except UnicodeEncodeError:
+        raise ValueError("a namespace must be encodable in UTF-8; it has a lone surrogate") from None
+    if size > MAX_NAMESPACE_BYTES:
+        raise ValueError(f"a namespace has at most {MAX_NAMESPACE_BYTES} bytes in UTF-8; this one has {size}")
+    if any(character < " " or "\x7f" <= character <= "\x9f" for character in namespace):
+        raise ValueError("a namespace must not have control characters")
+    return namespace
+
+
+def checked_query(vector: VectorLike, dimension: int) -> NDArray[np.float32]:
+    """A query vector as float32 of shape ``(dimension,)``.
+
+    Raises:
+        InvalidDimensionError: another number of dimensions.
+        InvalidDocumentError: NaN, infinity, or not a flat sequence of numbers.
+    """
+    try:
+        array = Vector(vector)._array  # noqa: SLF001 - the hot path
+    except ValueError as error:
+        raise InvalidDocumentError(f"query vector: {error}") from None
+    if array.shape[0] != dimension:
+        raise InvalidDimensionError(
+            f"the query vector has {array.shape[0]} numbers; the index has {dimension}",
+            expected=dimension,
+            given=array.shape[0],
+        )
+    return array
+
+
+def checked_metadata(metadata: Mapping[str, Any], document_id: str) -> dict[str, Any]:
+    """The metadata as JSON values; numpy scalars become plain ones, and what is clean is returned as it is.
+
+    Raises:
+        InvalidDocumentError: NaN, infinity, an integer beyond 64 bits, a key that is not a string, text that UTF-8
+            can't encode, or a value that JSON does not have. The message names document and key, not the value.
+    """
+    for key, value in metadata.items():
+        kind = type(value)
+        if type(key) is str and key.isascii():
+            if kind is str:
+                if value.isascii():
+                    continue
+            elif kind is int:
+                if _INT64_MIN <= value <= _INT64_MAX:
+                    continue
+            elif kind is float:
+                if math.isfinite(value):
+                    continue
+            elif kind is bool or value is None:
+                continue
+        break
+    else:
+        return metadata if type(metadata) is dict else dict(metadata)
+    cleaned: dict[str, Any] = _cleaned(metadata, "", document_id, 0)
+    return cleaned
+
+
+def _cleaned(value: Any, path: str, document_id: str, depth: int) -> Any:
+    """A copy with nothing but JSON's own types in it."""
+    if depth > _MAX_DEPTH:
+        raise _bad(document_id, path, f"is nested more than {_MAX_DEPTH} levels deep")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        text = str.__str__(value)
+        if not text.isascii():
+            _encodable(text, f"metadata {path!r}", document_id)
+        return text
+    if isinstance(value, int):
+        if not _INT64_MIN <= value <= _INT64_MAX:
+            raise _bad(document_id, path, "is an integer beyond 64 bits")
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise _bad(document_id, path, "is NaN or infinite")
+        return float(value)
+    if isinstance(value, np.generic):
+        return _cleaned(value.item(), path, document_id, depth + 1)
+    if isinstance(value, Mapping):
+        result = {}
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise _bad(document_id, path, f"has a key of type {type(key).__name__}; JSON keys are strings")
+            name = str.__str__(key)
+            _encodable(name, "metadata key", document_id)
+            result[name] = _cleaned(item, f"{path}.{name}" if path else name, document_id, depth + 1)
+        return result
+    if isinstance(value, list | tuple):
+        return [_cleaned(item, f"{path}[{i}]", document_id, depth + 1) for i, item in enumerate(value)]
+    hint = "; pass value.isoformat()" if hasattr(value, "isoformat") else ""
+    raise _bad(document_id, path, f"is of type {type(value).__name__}, which JSON does not have{hint}")
+
+
+def copy_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    """A copy that shares no list or object with the original."""
+    copied = metadata.copy()
+    for key, value in metadata.items():
+        if isinstance(value, dict | list):
+            copied[key] = _copy_value(value)
+    return copied
+
+
+def _copy_value(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copy_value(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copy_value(item) for item in value]
+    return value
+
+
+def _encodable(text: str, what: str, document_id: str | None) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        where = f"document {document_id!r}: " if document_id else ""
+        raise InvalidDocumentError(
+            f"{where}{what} has a lone surrogate, which UTF-8 can't encode", document_id=document_id
+        ) from None
+
+
+def _bad(document_id: str, path: str, what: str) -> InvalidDocumentError:
+    return InvalidDocumentError(
+        f"document {document_id!r}: metadata {path!r} {what}" if path else f"document {document_id!r}: metadata {what}",
+        document_id=document_id,
+    )
+
+
+def _wrong_dimension(document_id: str, given: int, expected: int) -> InvalidDimensionError:
+    return InvalidDimensionError(
+        f"document {document_id!r} has a vector of {given} numbers; the index has {expected}",
+        expected=expected,
+        given=given,
+        document_id=document_id,
+    )

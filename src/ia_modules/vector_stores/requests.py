@@ -1,0 +1,65 @@
+"""What the base class hands to a provider's primitives: checked, normalised, and with nothing left to decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ia_modules.vector_stores.filters.nodes import Node
+from ia_modules.vector_stores.metrics import DistanceMetric
+from ia_modules.vector_stores.models import VectorDocument
+
+__all__ = ["IndexInfo", "ScanPage", "SearchRequest"]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """What is fixed about an index.
+
+    Attributes:
+        dimension: numbers per vector; None only for an index made elsewhere that is still empty.
+        metric: distance metric.
+        embedding_model: name of the model that makes the vectors, if it was recorded.
+    """
+
+    dimension: int | None
+    metric: DistanceMetric
+    embedding_model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """One search.
+
+    Attributes:
+        vector: float32, shape ``(dimension,)``, finite.
+        top_k: how many results at most; at least 1.
+        filters: in normal form; never ``MATCH_NONE``.
+        namespace: ``""`` is the default one.
+        metric: the index's metric.
+        include_metadata: whether metadata and text are wanted.
+        include_vectors: whether vectors are wanted.
+    """
+
+    vector: NDArray[np.float32]
+    top_k: int
+    filters: Node
+    namespace: str
+    metric: DistanceMetric
+    include_metadata: bool
+    include_vectors: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPage:
+    """A page of documents, and where the next one starts.
+
+    Attributes:
+        documents: at most as many as were asked for, and none twice in one scan.
+        cursor: to be handed back for the next page; None after the last one.
+    """
+
+    documents: list[VectorDocument]
+    cursor: object | None
