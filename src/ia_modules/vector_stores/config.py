@@ -133,8 +133,8 @@ class VectorStoreConfig(BaseModel):
             place = f"//{host}{'' if self.port is None else f':{self.port}'}/{index}"
         elif self.path is None:
             place = f"///{index}"
-        elif self.path == ":memory:":
-            place = f"///:memory:/{index}"
+        elif self.path.startswith(":memory:"):
+            place = f"///:memory:{quote(self.path.removeprefix(':memory:'), safe='')}/{index}"
         elif self.provider == "memory":
             place = f"//{quote(self.path, safe='')}/{index}"
         elif self.path.startswith("/"):
@@ -191,7 +191,7 @@ def _location(parts: SplitResult) -> dict[str, Any]:
         return {"host": unquote(host), "port": port, "index_name": index}
     if not folder and parts.path.startswith("/"):
         return {"index_name": index}
-    return {"path": ":memory:" if folder == "/:memory:" else folder, "index_name": index}
+    return {"path": folder.removeprefix("/") if folder.startswith("/:memory:") else folder, "index_name": index}
 
 
 def _query(text: str) -> dict[str, Any]:

@@ -297,6 +297,24 @@ async def test_an_id_in_two_files_is_reported_the_same_way_every_time(store: Vec
     assert (await everything(store))["r3"].text == "Record number 3"
 
 
+async def test_an_id_that_is_just_being_written_counts_as_taken(
+    store: VectorStoreBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        rows = [{"text": name, "id": "x"}, {"text": f"more {name}", "id": name}]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    original = store.upsert
+
+    async def slow(*args: Any, **kwargs: Any) -> Any:
+        await asyncio.sleep(0.1)
+        return await original(*args, **kwargs)
+
+    monkeypatch.setattr(store, "upsert", slow)
+    report = await ingest(store, HashEmbedder(), [tmp_path], root=tmp_path, batch_size=2)
+    assert (report.added, report.error_count) == (3, 1)
+    assert (await everything(store))["x"].text == "a"
+
+
 async def test_a_text_that_the_model_refuses_is_left_out(store: VectorStoreBase, docs: Path) -> None:
     embedder = HashEmbedder()
     embedder.refuses = "Record number 7"

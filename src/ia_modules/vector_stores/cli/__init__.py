@@ -36,9 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     for package in ("typer", "rich", "lark"):
         if importlib.util.find_spec(package) is None:
-            print(
-                f"error: {MissingDependencyError(package, extra='cli', needed_for='The command line')}", file=sys.stderr
-            )  # noqa: T201
+            error = MissingDependencyError(package, extra="cli", needed_for="The command line")
+            sys.stderr.write(f"error: {error}\n")
             return 1
     from ia_modules.vector_stores.cli.app import app
 

@@ -26,7 +26,7 @@ __all__ = ["app"]
 app = typer.Typer(
     name="ia-vectors",
     help="Put documents into a vector database and find them again.",
-    epilog="Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 some input could not be read, 4 nothing found, 130 interrupted.",
+    epilog="Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 unreadable input, 4 nothing found, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -268,8 +268,10 @@ def demo(
     """Index the documentation of Python's standard library and ask it five questions."""
 
     async def command() -> int:
+        from urllib.parse import quote
+
         from ia_modules.vector_stores.cli.demo import run_demo
 
-        return await run_demo(store or f"chroma://{folder.absolute().as_posix()}/stdlib")
+        return await run_demo(store or f"chroma://{quote(folder.absolute().as_posix())}/stdlib", folder)
 
     run(context, command)

@@ -62,13 +62,14 @@ def show(findings: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = Console(highlight=False)
-    installed = Table("package", "version", "if missing", title="Installed", title_justify="left", box=None)
+    installed = Table("package", "version", "extra", title="Installed", title_justify="left", box=None)
     for name in ("python", "ia-modules-vector-stores"):
-        installed.add_row(name, str(findings[name]), "")
+        installed.add_row(name, findings[name] or "-", "")
     for name, package in findings["packages"].items():
-        line = "" if package["version"] else f'pip install "ia-modules-vector-stores\\[{package["extra"]}]"'
-        installed.add_row(name, package["version"] or "-", line)
+        installed.add_row(name, package["version"] or "-", package["extra"])
     console.print(installed)
+    if not all(package["version"] for package in findings["packages"].values()):
+        typer.echo('What is missing (-) comes with its extra: pip install "ia-modules-vector-stores[EXTRA]"')
 
     names = list(findings["providers"])
     able = Table("", *names, title="What each provider can do", title_justify="left", box=None)
@@ -116,7 +117,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(value)
     if isinstance(value, dict):
-        return ", ".join(f"{key}: {item}" for key, item in value.items()) or "all native"
+        return ", ".join(f"{key} {item}" for key, item in value.items()) or "all native"
     return "-" if value is None else str(value)
 
 
@@ -135,7 +136,7 @@ async def _store(url: str) -> dict[str, Any]:
         config = store_config(url)
         found["url"] = config.to_url()
         async with open_store(config) as store:
-            found["ping_ms"] = round(await store.ping() * 1000, 2)
+            found["ping_ms"] = round(await store.ping(), 2)
             found["reachable"] = True
             found["index_exists"] = await store.index_exists()
             if found["index_exists"]:

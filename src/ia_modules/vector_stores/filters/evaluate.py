@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 from ia_modules.vector_stores.filters.nodes import And, Condition, FilterLike, Node, Not, Or, Scalar, as_node
@@ -82,8 +82,6 @@ def instant(text: str) -> int | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
     offset = moment.utcoffset()
     # Counted by hand: near year 1 and year 9999 a conversion to UTC would overflow.
     seconds = (moment.toordinal() - 1) * 86_400 + moment.hour * 3_600 + moment.minute * 60 + moment.second

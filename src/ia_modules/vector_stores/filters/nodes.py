@@ -49,10 +49,10 @@ class Node:
         return self
 
     def __and__(self, other: SupportsFilterNode) -> And:
-        return And((self.__filter_node__(), as_node(other)))
+        return And((*_parts(And, self.__filter_node__()), *_parts(And, as_node(other))))
 
     def __or__(self, other: SupportsFilterNode) -> Or:
-        return Or((self.__filter_node__(), as_node(other)))
+        return Or((*_parts(Or, self.__filter_node__()), *_parts(Or, as_node(other))))
 
     def __invert__(self) -> Not:
         return Not(self.__filter_node__())
@@ -92,7 +92,7 @@ class Condition(Node):
     def __post_init__(self) -> None:
         if not isinstance(self.field, str):
             raise ValueError(f"a filter's field must be a string, not {type(self.field).__name__}")
-        if self.operator not in OPERATORS:
+        if self.operator not in tuple(OPERATORS):  # a tuple, since what is handed in need not be hashable
             raise ValueError(f"unknown filter operator {self.operator!r}; known: {', '.join(sorted(OPERATORS))}")
         object.__setattr__(self, "value", _checked_value(self.field, self.operator, self.value))
 
@@ -157,6 +157,11 @@ def as_node(filters: FilterLike) -> Node:
             raise ValueError(f"filters must hold SearchFilter objects or expressions, not {type(item).__name__}")
         children.append(item.__filter_node__())
     return children[0] if len(children) == 1 else And(tuple(children))
+
+
+def _parts(kind: type[And] | type[Or], node: Node) -> tuple[Node, ...]:
+    """The children of a group of that kind; a loop of ``&`` or ``|`` grows one group, not a deep tree."""
+    return node.children if isinstance(node, And | Or) and isinstance(node, kind) else (node,)
 
 
 def _checked_value(field: str, operator: str, value: Any) -> Any:

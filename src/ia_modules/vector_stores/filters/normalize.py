@@ -34,8 +34,15 @@ _FLOAT_MAX = 1.7976931348623157e308
 
 
 def normalize(filters: FilterLike) -> Node:
-    """The normal form of what a caller handed in as ``filters``; means the same for every document."""
-    return _normal(as_node(filters), negated=False)
+    """The normal form of what a caller handed in as ``filters``; means the same for every document.
+
+    Raises:
+        ValueError: for something that is not a filter, or one that nests hundreds of groups deep.
+    """
+    try:
+        return _normal(as_node(filters), negated=False)
+    except RecursionError:
+        raise ValueError("the filter nests too many groups to be read") from None
 
 
 def _normal(node: Node, *, negated: bool) -> Node:

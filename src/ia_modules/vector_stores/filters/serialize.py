@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ia_modules.vector_stores.filters.nodes import And, Condition, FilterLike, Node, Not, Or, as_node
+from ia_modules.vector_stores.filters.nodes import OPERATORS, And, Condition, FilterLike, Node, Not, Or, as_node
 
 __all__ = ["MAX_DEPTH", "from_json", "to_json"]
 
@@ -66,7 +66,13 @@ def _read_leaf(obj: dict[Any, Any], path: str) -> Condition:
     try:
         return Condition(obj["field"], obj["operator"], obj["value"])
     except ValueError as error:
-        at = "field" if not isinstance(obj["field"], str) else "operator" if "unknown" in str(error) else "value"
+        at = (
+            "field"
+            if not isinstance(obj["field"], str)
+            else "operator"
+            if obj["operator"] not in OPERATORS
+            else "value"
+        )
         raise ValueError(f"{path}.{at}: {error}") from None
 
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from ia_modules.vector_stores.errors import MissingDependencyError
 from ia_modules.vector_stores.filters.evaluate import instant
-from ia_modules.vector_stores.filters.compilers.values import is_number
 from ia_modules.vector_stores.filters.nodes import (
     RANGE_OPERATORS,
     And,
@@ -106,7 +105,7 @@ def parse_where(text: str) -> Node:
         _check_depth(tokens, text)
         tree = parser.parse(text)
     except UnexpectedCharacters as error:
-        raise unexpected_character(text, error.pos_in_stream or 0) from None
+        raise unexpected_character(text, cast("int", error.pos_in_stream)) from None
     except UnexpectedToken as error:
         raise unexpected_token(text, tokens, error) from None
     return _node(tree, text)
@@ -173,8 +172,8 @@ def _node(tree: Tree[Token], text: str) -> Node:
 def _comparison(field: str, operator: Token, value: Tree[Token], text: str) -> Condition:
     name, scalar = _COMPARE[operator], _scalar(value, text)
     if name in RANGE_OPERATORS:
-        comparable = instant(scalar) is not None if isinstance(scalar, str) else is_number(scalar)
-        if not comparable:
+        number = isinstance(scalar, int | float) and not isinstance(scalar, bool)
+        if not number and (not isinstance(scalar, str) or instant(scalar) is None):
             _refuse(f"{operator.value!r} compares numbers and ISO 8601 dates, and this is neither", text, value)
     return Condition(field, name, scalar)
 

@@ -85,7 +85,7 @@ def unexpected_token(text: str, tokens: list[Token], error: UnexpectedToken) -> 
     kind, ended = token.type, token.type == "$END"
     position = len(text.rstrip()) if ended else token.start_pos or 0
     before = next((t for t in reversed(tokens) if (t.start_pos or 0) < position), None)
-    after = f" after {before.value!r}" if before is not None else ""
+    after = f" after {_shortened(before.value)}" if before is not None else ""
     if ended and before is None:
         reason = "the filter is empty"
     elif "LSQB" in expected:
@@ -121,6 +121,10 @@ def unexpected_token(text: str, tokens: list[Token], error: UnexpectedToken) -> 
             "the end", "')'" if "RPAR" in expected else "the end"
         )
     return WhereSyntaxError(reason, text, position)
+
+
+def _shortened(word: str) -> str:
+    return repr(word if len(word) <= 32 else word[:29] + "...")
 
 
 def _quote_advice(value: str, kind: str) -> str:

@@ -36,12 +36,15 @@ def compiler_for(provider: str) -> FilterCompiler:
 def to_native(filters: FilterLike, provider: str) -> dict[str, Any]:
     """A filter in a database's own form, for plainly stored metadata.
 
+    It is what the database's own users would write, and exact as long as the values of a field keep to one shape:
+    all of them lists, or none; dates in the database's own notation.
+
     Args:
         filters: an expression, or a list of them that must all hold.
         provider: ``pinecone``, ``weaviate``, ``qdrant`` or ``chroma``.
 
     Raises:
         ValueError: for an unknown provider.
-        UnsupportedOperationError: if the database can't express the filter exactly.
+        UnsupportedOperationError: if the database can't express the filter.
     """
     return compiler_for(provider).to_native(filters)

@@ -170,7 +170,10 @@ def _must(conditions: list[Native]) -> Native:
 
 
 def _should(conditions: list[Native]) -> Native:
-    return {"should": conditions} if len(conditions) > 1 else {"must": conditions}
+    if len(conditions) > 1:
+        return {"should": conditions}
+    (only,) = conditions
+    return only if "must" in only or "should" in only else _must(conditions)
 
 
 def _one(native: Native) -> Native:

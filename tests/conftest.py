@@ -1,0 +1,128 @@
+"""Fixtures shared by all tests: the databases that can run here, and stores on them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+from ia_modules.vector_stores import VectorStoreBase, VectorStoreConfig
+from ia_modules.vector_stores.factory import provider_class
+
+# One fixed seed by default, so that a failure is the same for everyone; HYPOTHESIS_PROFILE=explore looks further.
+settings.register_profile(
+    "fixed",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.register_profile("explore", settings.get_profile("fixed"), derandomize=False, max_examples=1000)
+settings.register_profile("noshrink", settings.get_profile("fixed"), phases=[Phase.explicit, Phase.generate])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+TARGETS = ["memory", "chroma-memory", "chroma-folder", "chroma-server"]
+
+
+def free_port() -> int:
+    """A port of the loopback address that nothing listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def chroma_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Chroma server on a loopback port; ``host:port``."""
+    folder = tmp_path_factory.mktemp("chroma-server")
+    port = free_port()
+    command = [str(Path(sys.executable).with_name("chroma")), "run", "--path", str(folder)]
+    log = (folder / "server.log").open("wb")
+    process = subprocess.Popen(
+        [*command, "--host", "127.0.0.1", "--port", str(port)], stdout=log, stderr=subprocess.STDOUT, cwd=folder
+    )
+    try:
+        wait_for_chroma(process, port, folder / "server.log")
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+        log.close()
+
+
+def wait_for_chroma(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Wait until a Chroma server answers."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/heartbeat", timeout=2):
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the Chroma server did not start:\n{log.read_text()}") from None
+            time.sleep(0.1)
+
+
+MakeStore = Callable[..., VectorStoreBase]
+
+
+@pytest.fixture
+def store_config(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., VectorStoreConfig]:
+    """Makes configs of one target; every test has an index of its own, and configs of one test share it."""
+    target: str = request.param
+    index = f"test-{uuid.uuid4().hex[:12]}"
+    where: dict[str, object] = {"provider": target.partition("-")[0]}
+    if target == "chroma-server":
+        host, _, port = request.getfixturevalue("chroma_server").partition(":")
+        where |= {"host": host, "port": int(port)}
+    elif target == "chroma-memory":
+        where |= {"path": f":memory:{index}"}
+    elif target == "chroma-folder":
+        where |= {"path": str(tmp_path / "chroma")}
+    else:
+        where |= {"path": index}
+
+    def make(**given: object) -> VectorStoreConfig:
+        return VectorStoreConfig(**({"index_name": index, "retry_delay": 0.01} | where | given))
+
+    return make
+
+
+@pytest.fixture
+async def make_store(store_config: Callable[..., VectorStoreConfig]) -> AsyncIterator[MakeStore]:
+    """Makes stores of one target, and disconnects them after the test."""
+    made: list[VectorStoreBase] = []
+
+    def make(**given: object) -> VectorStoreBase:
+        config = store_config(**given)
+        made.append(provider_class(config.provider)(config))
+        return made[-1]
+
+    yield make
+    for store in made:
+        await store.disconnect()
+
+
+@pytest.fixture
+async def store(make_store: MakeStore) -> VectorStoreBase:
+    """A store with a fresh index of three dimensions."""
+    made = make_store(dimension=3)
+    await made.create_index(3)
+    return made
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test that asks for a store once on each target."""
+    if "store_config" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("targets")
+        targets = list(marker.args) if marker else TARGETS
+        metafunc.parametrize("store_config", targets, indirect=True)

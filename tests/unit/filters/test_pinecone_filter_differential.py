@@ -1,0 +1,120 @@
+"""The documented meaning of Pinecone's operators, against the evaluator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from filter_cases import CONDITIONS, DOCUMENTS
+from ia_modules.vector_stores.errors import UnsupportedOperationError
+from ia_modules.vector_stores.filters import Condition, Node, Not, matches, predicate
+from ia_modules.vector_stores.filters.compilers import compiler_for
+from strategies import trees
+
+compiler = compiler_for("pinecone")
+
+
+def storable(value: Any) -> bool:
+    return isinstance(value, str | int | float) or (
+        isinstance(value, list) and all(isinstance(item, str) for item in value)
+    )
+
+
+CORPUS = [d for d in (*DOCUMENTS, {"a": ["red", "Red"]}, {"a": "x", "a.b": ["1"]}) if all(map(storable, d.values()))]
+
+
+def kind(value: Any) -> str:
+    return "bool" if isinstance(value, bool) else "string" if isinstance(value, str) else "number"
+
+
+def equal(v: Any, x: Any) -> bool:
+    if isinstance(v, list):
+        return any(equal(item, x) for item in v)
+    if kind(v) != kind(x):
+        return False
+    return float(v) == float(x) if kind(x) == "number" else bool(v == x)
+
+
+def selects(native: dict[str, Any], document: dict[str, Any], *, negation_needs_value: bool) -> bool:
+    """Pinecone's answer; that to ``$ne`` and ``$nin`` without a value is not documented, so it is a parameter."""
+    ((key, operand),) = native.items()
+    if key in ("$and", "$or"):
+        assert len(operand) >= 2
+        parts = [selects(part, document, negation_needs_value=negation_needs_value) for part in operand]
+        return all(parts) if key == "$and" else any(parts)
+    assert not key.startswith("$")
+    ((operator, x),) = operand.items()
+    if operator == "$exists":
+        return (key in document) is x
+    if operator in ("$in", "$nin"):
+        assert len({kind(item) for item in x}) == 1
+    if key not in document:
+        return operator in ("$ne", "$nin") and not negation_needs_value
+    v = document[key]
+    match operator:
+        case "$eq" | "$ne":
+            return equal(v, x) is (operator == "$eq")
+        case "$in" | "$nin":
+            return any(equal(v, item) for item in x) is (operator == "$in")
+    assert kind(x) == "number"
+    if isinstance(v, list) or kind(v) != "number":
+        return False
+    v, x = float(v), float(x)
+    return {"$gt": v > x, "$gte": v >= x, "$lt": v < x, "$lte": v <= x}[operator]
+
+
+def check(node: Node) -> None:
+    compiled = compiler.compile(node)
+    test = predicate(compiled.node)
+    for document in CORPUS:
+        expected = matches(node, document)
+        assert test(document) == expected
+        if compiled.nothing:
+            assert not expected
+        elif compiled.native is not None:
+            for needed in (True, False):
+                selected = selects(compiled.native, document, negation_needs_value=needed)
+                if compiled.exact:
+                    assert selected == expected, (node, compiled.native, document)
+                else:
+                    assert selected or not expected, (node, compiled.native, document)
+
+
+@pytest.mark.parametrize("operator", sorted({condition.operator for condition in CONDITIONS}))
+def test_no_condition_selects_too_few_and_an_exact_one_none_too_many(operator: str) -> None:
+    for condition in CONDITIONS:
+        if condition.operator == operator:
+            check(condition)
+            check(Not(condition))
+
+
+@settings(max_examples=150)
+@given(node=trees(CONDITIONS))
+def test_nor_does_a_tree(node: Node) -> None:
+    check(node)
+
+
+REGULAR = [{}, *({"n": v} for v in (1, 1.5, 2)), *({"s": v} for v in ("x", "y")), {"t": ["x"]}, {"t": ["x", "y"]}]
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        *(Condition("n", op, 1.5) for op in ("gt", "gte", "lt", "lte")),
+        *(Condition("t", op, ["x", "y"]) for op in ("contains_any", "contains_all")),
+        Condition("t", "contains", "y"),
+        Condition("s", "in", ["x", 1, True]),
+    ],
+)
+def test_the_usual_form_is_exact_where_fields_keep_to_one_shape(node: Node) -> None:
+    for each in (node, Not(node)):
+        native = compiler.to_native(each)
+        for document in REGULAR:
+            assert selects(native, document, negation_needs_value=True) == matches(each, document), (native, document)
+
+
+def test_dates_are_refused() -> None:
+    with pytest.raises(UnsupportedOperationError, match=r"pinecone.*not dates"):
+        compiler.to_native(Condition("published", "gt", "2024-05-01"))
