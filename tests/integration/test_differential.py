@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import filters, metadata
 
 from ia_modules.vector_stores import DistanceMetric, VectorDocument, VectorStoreBase, VectorStoreConfig
 from ia_modules.vector_stores.factory import provider_class
 from ia_modules.vector_stores.filters import Node, matches
 from ia_modules.vector_stores.providers.memory import MemoryVectorStore
+from strategies import filters, metadata
 
 pytestmark = pytest.mark.targets("chroma-memory", "chroma-server")
 

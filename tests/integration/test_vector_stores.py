@@ -298,7 +298,7 @@ async def test_opening_an_index_that_is_another_kind(
 ) -> None:
     with pytest.raises(InvalidDimensionError, match=r"3 dimensions.*4"):
         await make_store(dimension=4).search([1, 0, 0, 0])
-    with pytest.raises(IndexMismatchError, match="cosine.*euclidean"):
+    with pytest.raises(IndexMismatchError, match=r"cosine.*euclidean"):
         await make_store(dimension=3, metric="euclidean").count()
 
 

@@ -1,6 +1,7 @@
 """The interface of every vector store, and all that does not depend on the database behind it.
 
-A provider derives from :class:`VectorStoreBase` and fills in the primitives at the end of the class. It gets
+A provider derives from :class:`VectorStoreBase` and fills in the primitives of
+:class:`~ia_modules.vector_stores.primitives.Primitives`. It gets
 arguments that are checked and normalised, and leaves retry, deadline, timing, telemetry and the wrapping of errors
 to the base class.
 """
@@ -8,18 +9,15 @@ to the base class.
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from time import perf_counter
 from types import TracebackType
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, Self, TypeVar
 
-from ia_modules.vector_stores.capabilities import Capabilities
 from ia_modules.vector_stores.config import VectorStoreConfig
 from ia_modules.vector_stores.documents import (
     CheckedDocuments,
-    DocumentBatch,
     checked_documents,
     checked_id,
     checked_metadata,
@@ -55,7 +53,8 @@ from ia_modules.vector_stores.models import (
     UpsertResult,
     VectorDocument,
 )
-from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
+from ia_modules.vector_stores.primitives import Primitives
+from ia_modules.vector_stores.requests import IndexInfo, SearchRequest
 from ia_modules.vector_stores.telemetry import TelemetryHook
 from ia_modules.vector_stores.vectors import VectorLike
 
@@ -80,10 +79,8 @@ __all__ = [
 
 T = TypeVar("T")
 
-_PARALLEL_SEARCHES = 8
 
-
-class VectorStoreBase(ABC):
+class VectorStoreBase(Primitives):
     """One index of one vector database.
 
     Every call connects by itself if need be, sees one namespace only, checks its arguments before any I/O, and
@@ -93,12 +90,6 @@ class VectorStoreBase(ABC):
     Args:
         config: where the index is and how to reach it.
     """
-
-    provider: ClassVar[str]
-    """Name of the provider in configs and URLs."""
-
-    loop_bound: ClassVar[bool] = True
-    """Whether a connection belongs to the event loop that made it."""
 
     def __init__(self, config: VectorStoreConfig) -> None:
         self.config = config
@@ -119,11 +110,6 @@ class VectorStoreBase(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.config.to_url()}{' connected' if self._connected else ''}>"
-
-    @property
-    @abstractmethod
-    def capabilities(self) -> Capabilities:
-        """What this provider can do, limits included."""
 
     def add_telemetry_hook(self, hook: TelemetryHook) -> None:
         """Call ``hook`` with an :class:`~ia_modules.vector_stores.telemetry.OperationEvent` after every call."""
@@ -300,9 +286,7 @@ class VectorStoreBase(ABC):
                 ) from error
             done += len(batch)
 
-    async def update_metadata(
-        self, id: str, changes: Mapping[str, Any], namespace: str | None = None  # noqa: A002 - the contract's name
-    ) -> UpdateResult:
+    async def update_metadata(self, id: str, changes: Mapping[str, Any], namespace: str | None = None) -> UpdateResult:
         """Set some metadata keys of one document and leave its other keys, text and vector as they are.
 
         Args:
@@ -426,7 +410,12 @@ class VectorStoreBase(ABC):
 
         Args:
             query_vectors: a list of vectors or a matrix of shape ``(n, dimension)``.
-            top_k, filters, namespace, include_metadata, include_vectors, score_threshold: as in :meth:`search`.
+            top_k: most results for each vector.
+            filters: as in :meth:`search`.
+            namespace: as in :meth:`search`.
+            include_metadata: as in :meth:`search`.
+            include_vectors: as in :meth:`search`.
+            score_threshold: as in :meth:`search`.
 
         Returns:
             One response for each vector, in the order given; their time is that of the whole call.
@@ -505,7 +494,8 @@ class VectorStoreBase(ABC):
         cursor: object | None = None
         while True:
             page = await self._run(
-                "scan", lambda at=cursor: self._scan_page(name, node, batch_size, include_vectors, at)  # type: ignore[misc]
+                "scan",
+                lambda at=cursor: self._scan_page(name, node, batch_size, include_vectors, at),  # type: ignore[misc]
             )
             for document in page.documents:
                 yield document
@@ -569,7 +559,8 @@ class VectorStoreBase(ABC):
                 provider=self.provider,
                 operation=operation,
             )
-        if None not in (config.embedding_model, info.embedding_model) and config.embedding_model != info.embedding_model:
+        models = {config.embedding_model, info.embedding_model} - {None}
+        if len(models) > 1:
             raise IndexMismatchError(
                 f"index {config.index_name!r} holds vectors of the model {info.embedding_model!r}; "
                 f"vectors of {config.embedding_model!r} do not compare with them",
@@ -615,100 +606,9 @@ class VectorStoreBase(ABC):
     def _unsupported(self, operation: str, message: str) -> UnsupportedOperationError:
         return UnsupportedOperationError(message, provider=self.provider, operation=operation)
 
-    # Primitives: what a provider fills in. Each must be safe to run again after a failure.
-
-    @abstractmethod
-    def _map_error(self, error: Exception) -> VectorStoreError | None:
-        """The client's exception as one of ours; None for one that the provider does not know."""
-
-    @abstractmethod
-    async def _open(self) -> None:
-        """Connect; on failure nothing stays open."""
-
-    @abstractmethod
-    async def _close(self) -> None:
-        """Free all that :meth:`_open` made."""
-
-    @abstractmethod
-    async def _ping(self) -> None:
-        """The cheapest request there is."""
-
-    @abstractmethod
-    async def _create_index(self, info: IndexInfo, options: dict[str, Any]) -> None:
-        """Create the index; ``IndexAlreadyExistsError`` if it exists, ``UnsupportedOperationError`` for options."""
-
-    @abstractmethod
-    async def _drop_index(self) -> None:
-        """Delete the index; ``IndexNotFoundError`` if there is none."""
-
-    @abstractmethod
-    async def _load_index(self) -> IndexInfo | None:
-        """What is fixed about the index, or None if it does not exist."""
-
-    @abstractmethod
-    async def _stats(self, info: IndexInfo) -> IndexStats:
-        """Size of the index."""
-
-    @abstractmethod
-    async def _namespaces(self) -> list[str]:
-        """Namespaces with at least one document."""
-
-    @abstractmethod
-    async def _upsert(self, batch: DocumentBatch, namespace: str) -> None:
-        """Write a batch; what existed under the same ids is replaced whole."""
-
-    @abstractmethod
-    async def _update_metadata(self, document_id: str, changes: dict[str, Any], namespace: str) -> bool:
-        """Merge top-level keys; whether the document exists."""
-
-    @abstractmethod
-    async def _delete_ids(self, ids: list[str], namespace: str) -> int | None:
-        """Delete by id; how many existed."""
-
-    @abstractmethod
-    async def _delete_where(self, filters: Node, namespace: str) -> int | None:
-        """Delete what passes a filter (normal form, neither all nor nothing); how many did."""
-
-    @abstractmethod
-    async def _empty_namespace(self, namespace: str) -> int | None:
-        """Delete all of a namespace and keep the index; how many there were."""
-
-    @abstractmethod
-    async def _search(self, request: SearchRequest) -> list[SearchResult]:
-        """The best ``top_k`` or more, in any order, scored by :mod:`ia_modules.vector_stores.metrics`."""
-
-    async def _search_many(self, requests: list[SearchRequest]) -> list[list[SearchResult]]:
-        """Several searches that differ in their vector only; eight at a time unless the database has a batch call."""
-        places = asyncio.Semaphore(_PARALLEL_SEARCHES)
-
-        async def one(request: SearchRequest) -> list[SearchResult]:
-            async with places:
-                return await self._search(request)
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(request)) for request in requests]
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None  # the others failed likewise or were cancelled because of it
-        return [task.result() for task in tasks]
-
-    @abstractmethod
-    async def _fetch(self, ids: list[str], namespace: str) -> dict[str, VectorDocument]:
-        """Documents by id; missing ones left out."""
-
-    @abstractmethod
-    async def _count(self, filters: Node, namespace: str) -> int:
-        """How many documents pass a filter (normal form, not ``MATCH_NONE``)."""
-
-    @abstractmethod
-    async def _scan_page(
-        self, namespace: str, filters: Node, size: int, include_vectors: bool, cursor: object | None
-    ) -> ScanPage:
-        """Up to ``size`` documents from ``cursor`` on; None starts."""
-
 
 def _positive(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if type(value) is not int or value < 1:
         raise ValueError(f"{name} must be an integer of at least 1, not {value!r}")
 
 
@@ -720,9 +620,7 @@ def _checked_metric(metric: DistanceMetric | str) -> DistanceMetric:
         raise ValueError(f"unknown metric {metric!r}; known: {known}") from None
 
 
-def _response(
-    results: list[SearchResult], top_k: int, score_threshold: float | None, started: float
-) -> SearchResponse:
+def _response(results: list[SearchResult], top_k: int, score_threshold: float | None, started: float) -> SearchResponse:
     if score_threshold is not None:
         results = [result for result in results if result.score >= score_threshold]
     results.sort(key=_rank)

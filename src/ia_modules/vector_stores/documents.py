@@ -70,9 +70,7 @@ class CheckedDocuments:
         """The documents in batches of at most ``size``."""
         for start in range(0, len(self.ids), size):
             part = slice(start, start + size)
-            yield DocumentBatch(
-                self.ids[part], np.stack(self.arrays[part]), self.metadatas[part], self.texts[part]
-            )
+            yield DocumentBatch(self.ids[part], np.stack(self.arrays[part]), self.metadatas[part], self.texts[part])
 
 
 def checked_documents(documents: Iterable[VectorDocument], dimension: int | None) -> CheckedDocuments:
@@ -93,7 +91,7 @@ def checked_documents(documents: Iterable[VectorDocument], dimension: int | None
     texts: list[str | None] = []
     places: dict[str, int] = {}
     for document in documents:
-        if not isinstance(document, VectorDocument) or type(document.vector) is not Vector:
+        if not isinstance(document, VectorDocument) or type(document.vector) is not Vector:  # type: ignore[redundant-expr]
             raise ValueError(f"documents must be VectorDocument objects, not {type(document).__name__}")
         document_id = document.id
         if not (document_id.isascii() and 0 < len(document_id) <= MAX_ID_BYTES):

@@ -40,9 +40,7 @@ def distance_score(distance: float) -> float:
     return 1.0 / (1.0 + max(0.0, distance))
 
 
-def exact_scores(
-    metric: DistanceMetric, rows: NDArray[np.float32], query: NDArray[np.float32]
-) -> NDArray[np.float64]:
+def exact_scores(metric: DistanceMetric, rows: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float64]:
     """Scores of each row, computed in double precision and row by row, so that equal rows get equal scores.
 
     Args:

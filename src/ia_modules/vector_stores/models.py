@@ -84,11 +84,11 @@ class SearchFilter(BaseModel, Node):
         return Condition(self.field, self.operator, self.value)
 
     def to_native(self, provider: str) -> dict[str, Any]:
-        """The filter in a database's own form, for plainly stored metadata.
+        """The filter in a database's own form, as its users write it, for plainly stored metadata.
 
         Raises:
             ValueError: for an unknown provider.
-            UnsupportedOperationError: if the database can't express the condition exactly.
+            UnsupportedOperationError: if the database has no form of the condition.
         """
         return to_native(self, provider)
 

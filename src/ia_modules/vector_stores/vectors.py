@@ -12,7 +12,6 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-
 __all__ = ["FloatArray", "Vector", "VectorLike"]
 
 FloatArray: TypeAlias = NDArray[np.float32]
@@ -50,7 +49,7 @@ class Vector(Sequence[float]):
     def wrap(cls, array: FloatArray) -> Vector:
         """Take an array that is known to be finite float32 of shape ``(dimension,)``, without check or copy."""
         vector = cls.__new__(cls)
-        vector._array = array
+        vector._array = array  # noqa: SLF001 - this is the class's own constructor
         return vector
 
     @classmethod
@@ -133,7 +132,7 @@ def _validate(value: Any, info: core_schema.ValidationInfo[Any]) -> Vector:
         document_id = info.data.get("id") if info.data else None
         raise ValueError(f"document {document_id!r}: {error}" if document_id else str(error)) from None
     vector = _new(Vector)
-    vector._array = array
+    vector._array = array  # noqa: SLF001
     return vector
 
 
@@ -142,7 +141,7 @@ def _checked(values: Any) -> FloatArray:
         # A buffer that its owner fills again would change every document made from it, hence the copy.
         array = values.copy() if values.flags.writeable else values
     elif type(values) is Vector:
-        return values._array
+        return values._array  # noqa: SLF001
     else:
         array = _converted(values)
     # A sum of squares is finite only if every element is; the slow check tells a mere overflow apart.

@@ -132,7 +132,7 @@ def any_of(*filters: SupportsFilterNode) -> Or:
     return Or(tuple(as_node(f) for f in filters))
 
 
-def not_(filter: SupportsFilterNode) -> Not:  # noqa: A002 - the plain word for it
+def not_(filter: SupportsFilterNode) -> Not:
     """A filter that holds when ``filter`` does not."""
     return Not(as_node(filter))
 

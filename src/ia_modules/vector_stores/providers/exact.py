@@ -112,9 +112,7 @@ class ExactCollection:
                 self._records[last.row] = last
         return removed
 
-    def nearest(
-        self, query: NDArray[np.float32], top_k: int, passes: Predicate | None
-    ) -> list[tuple[Record, float]]:
+    def nearest(self, query: NDArray[np.float32], top_k: int, passes: Predicate | None) -> list[tuple[Record, float]]:
         """The best documents with their scores, by score and then by id.
 
         A fast pass in single precision finds who can be among them, and only those are scored exactly: fast
@@ -149,10 +147,10 @@ class ExactCollection:
                 rows = np.array(passing)
                 limit = np.partition(distances[rows], top_k - 1)[top_k - 1] + margin
                 if limit < distances[near].max():  # nothing outside the look can be as near
-                    return rows[distances[rows] <= limit]
+                    return np.asarray(rows[distances[rows] <= limit])
             look *= 4
         rows = np.array([record.row for record in records if passes(record.metadata)], dtype=np.intp)
-        return rows if len(rows) <= top_k else rows[_within(distances[rows], top_k, margin)]
+        return rows if len(rows) <= top_k else np.asarray(rows[_within(distances[rows], top_k, margin)])
 
     def _rough_distances(self, query: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
         """Numbers that rank like the distance, and by how much rounding may have moved each."""
@@ -190,7 +188,7 @@ class ExactCollection:
 def _within(distances: NDArray[np.float32], top_k: int, margin: float) -> NDArray[np.intp]:
     """Where the distances are that may belong to the ``top_k`` smallest."""
     limit = np.partition(distances, top_k - 1)[top_k - 1] + margin
-    return np.flatnonzero(distances <= limit)
+    return np.asarray(np.flatnonzero(distances <= limit))
 
 
 def _is_delicate(squares: NDArray[np.float32] | np.float32) -> bool:

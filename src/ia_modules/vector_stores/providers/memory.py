@@ -63,7 +63,7 @@ class MemoryVectorStore(VectorStoreBase):
     """
 
     provider: ClassVar[str] = "memory"
-    loop_bound: ClassVar[bool] = False
+    loop_bound = False
 
     def __init__(self, config: VectorStoreConfig) -> None:
         super().__init__(config)
@@ -80,6 +80,7 @@ class MemoryVectorStore(VectorStoreBase):
         return _CAPABILITIES
 
     def _map_error(self, error: Exception) -> VectorStoreError | None:
+        del error  # there is no client whose errors could be meant
         return None
 
     async def _open(self) -> None:

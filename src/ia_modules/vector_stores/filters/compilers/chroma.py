@@ -111,7 +111,7 @@ class ChromaCompiler(FilterCompiler):
             groups.setdefault(kind, []).append(value)
         parts = [self._scalar(field, tuple(group), negated=negated) for group in groups.values()]
         natives = [part.native if isinstance(part, Superset) else part for part in parts]
-        native = self._joined(natives, conjunction=negated)
+        native = self._joined([part for part in natives if part is not None], conjunction=negated)
         return Superset(native, _LARGE) if any(isinstance(part, Superset) for part in parts) else native
 
     def range(self, field: str, operator: str, value: float | str, *, negated: bool) -> Native | Superset:
@@ -156,6 +156,7 @@ class ChromaCompiler(FilterCompiler):
 
     def exists(self, field: str, *, negated: bool) -> Native:
         """Not expressible."""
+        del field, negated
         raise NotExpressible("Chroma can't ask whether a field is present")
 
     def _scalar(self, field: str, values: tuple[Scalar, ...], *, negated: bool) -> Native | Superset:

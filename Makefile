@@ -1,0 +1,62 @@
+# `make demo` and `make test` set up all they need in a virtual environment of their own (.venv).
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: help demo test lint types contracts unit integration beside live benchmark format docs clean
+
+help: ## list what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/.runtime ## install, index Python's own documentation into embedded Chroma, ask five questions
+	$(BIN)/ia-vectors demo
+
+test: lint types contracts unit integration beside ## everything that must hold
+	@echo "All checks passed."
+
+lint: $(VENV)/.development ## style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.development ## strict type checking
+	$(BIN)/mypy
+
+contracts: $(VENV)/.development ## directions of the dependencies
+	$(BIN)/lint-imports --no-cache
+
+unit: $(VENV)/.development ## tests that need no database server
+	$(BIN)/pytest tests/unit tests/architecture
+
+integration: $(VENV)/.development ## tests against real databases, started by the tests themselves
+	$(BIN)/pytest tests/integration
+
+beside: $(VENV)/.development ## the built wheel beside PyPI's ia_modules, in an environment of its own
+	$(BIN)/python scripts/check_beside.py
+
+benchmark: $(VENV)/.development ## what the layer costs over the raw clients; writes docs/performance.md
+	$(BIN)/python benchmarks/overhead.py --output docs/performance
+
+format: $(VENV)/.development ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.development ## write the generated parts of the README again
+	$(BIN)/python scripts/capability_table.py --write
+
+clean: ## remove what was made
+	rm -rf $(VENV) .demo dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is %s (set PYTHON=...)" % sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing (about a minute the first time) ..."
+	$(PIP) install --constraint constraints.txt --editable ".[chroma,cli]"
+	@touch $@
+
+$(VENV)/.development: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing what development needs (a minute or two the first time) ..."
+	$(PIP) install --constraint constraints.txt --editable ".[dev]"
+	@touch $@ $(VENV)/.runtime

@@ -1,0 +1,88 @@
+"""The README's table of what each provider can do, made from the providers' own declarations.
+
+``python scripts/capability_table.py`` prints it; ``--write`` puts it into the README; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ia_modules.vector_stores.capabilities import Capabilities
+from ia_modules.vector_stores.config import VectorStoreConfig
+from ia_modules.vector_stores.factory import provider_class
+from ia_modules.vector_stores.filters import OPERATORS
+from ia_modules.vector_stores.metrics import DistanceMetric
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+START, END = "<!-- capabilities: start -->\n", "<!-- capabilities: end -->\n"
+PROVIDERS = ("memory", "chroma")
+
+
+def _runs(c: Capabilities) -> str:
+    return " or ".join(
+        word for word, yes in (("in this process", c.embedded), ("on a server", c.remote)) if yes
+    )
+
+
+def _metrics(c: Capabilities) -> str:
+    return ", ".join(metric.value for metric in DistanceMetric if metric in c.metrics)
+
+
+def _limit(value: int | None) -> str:
+    return "none" if value is None else f"{value:,}"
+
+
+def _native(c: Capabilities) -> str:
+    checked = sorted(operator for operator, support in c.filters.items() if support == "checked")
+    return "all by the provider" if not checked else f"all; {', '.join(checked)} checked on our side where needed"
+
+
+def _processes(c: Capabilities) -> str:
+    if c.shared_by_processes:
+        return "yes"
+    return "no, the second is refused" if c.persistent else "each has its own"
+
+
+ROWS: list[tuple[str, Callable[[Capabilities], str]]] = [
+    ("runs", _runs),
+    ("outlives the process", lambda c: "yes" if c.persistent else "no"),
+    ("metrics", _metrics),
+    (f"the {len(OPERATORS)} filter operators", _native),
+    ("unfiltered search", lambda c: "exact" if c.exact_search else "approximate (HNSW)"),
+    ("several searches in one request", lambda c: "yes" if c.batch_search else "no"),
+    ("limit of `top_k`", lambda c: _limit(c.max_top_k)),
+    ("documents per request (more are split)", lambda c: _limit(c.max_batch_size)),
+    ("zero vectors under cosine", lambda c: "yes, score 0" if c.zero_vectors else "refused"),
+    ("one embedded index in several processes", _processes),
+]
+
+
+def table() -> str:
+    """The table in Markdown."""
+    capabilities = [
+        provider_class(name)(VectorStoreConfig(provider=name, index_name="example")).capabilities for name in PROVIDERS
+    ]
+    lines = [
+        "| | " + " | ".join(f"`{c.provider}`" for c in capabilities) + " |",
+        "| --- |" + " --- |" * len(capabilities),
+    ]
+    lines += [f"| {title} | " + " | ".join(cell(c) for c in capabilities) + " |" for title, cell in ROWS]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Print the table, or write it."""
+    if "--write" not in sys.argv[1:]:
+        print(table(), end="")
+        return
+    before, start, rest = README.read_text().partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end):
+        sys.exit(f"{README.name} lacks the lines {START.strip()} and {END.strip()}")
+    README.write_text(f"{before}{START}{table()}{END}{after}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""What a provider fills in.
+
+The base class calls these with arguments that are checked and normalised, around them it retries, times and maps
+errors. Each must be safe to run again after a failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from ia_modules.vector_stores.capabilities import Capabilities
+from ia_modules.vector_stores.documents import DocumentBatch
+from ia_modules.vector_stores.errors import VectorStoreError
+from ia_modules.vector_stores.filters import Node
+from ia_modules.vector_stores.models import IndexStats, SearchResult, VectorDocument
+from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
+
+__all__ = ["Primitives"]
+
+_PARALLEL_SEARCHES = 8
+
+
+class Primitives(ABC):
+    """The part of a vector store that depends on the database."""
+
+    provider: ClassVar[str]
+    """Name of the provider in configs and URLs."""
+
+    loop_bound: bool = True
+    """Whether a connection belongs to the event loop that made it."""
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What this provider can do, limits included."""
+
+    @abstractmethod
+    def _map_error(self, error: Exception) -> VectorStoreError | None:
+        """The client's exception as one of ours; None for one that the provider does not know."""
+
+    @abstractmethod
+    async def _open(self) -> None:
+        """Connect; on failure nothing stays open."""
+
+    @abstractmethod
+    async def _close(self) -> None:
+        """Free all that :meth:`_open` made."""
+
+    @abstractmethod
+    async def _ping(self) -> None:
+        """The cheapest request there is."""
+
+    @abstractmethod
+    async def _create_index(self, info: IndexInfo, options: dict[str, Any]) -> None:
+        """Create the index; ``IndexAlreadyExistsError`` if it exists, ``UnsupportedOperationError`` for options."""
+
+    @abstractmethod
+    async def _drop_index(self) -> None:
+        """Delete the index; ``IndexNotFoundError`` if there is none."""
+
+    @abstractmethod
+    async def _load_index(self) -> IndexInfo | None:
+        """What is fixed about the index, or None if it does not exist."""
+
+    @abstractmethod
+    async def _stats(self, info: IndexInfo) -> IndexStats:
+        """Size of the index."""
+
+    @abstractmethod
+    async def _namespaces(self) -> list[str]:
+        """Namespaces with at least one document."""
+
+    @abstractmethod
+    async def _upsert(self, batch: DocumentBatch, namespace: str) -> None:
+        """Write a batch; what existed under the same ids is replaced whole."""
+
+    @abstractmethod
+    async def _update_metadata(self, document_id: str, changes: dict[str, Any], namespace: str) -> bool:
+        """Merge top-level keys; whether the document exists."""
+
+    @abstractmethod
+    async def _delete_ids(self, ids: list[str], namespace: str) -> int | None:
+        """Delete by id; how many existed."""
+
+    @abstractmethod
+    async def _delete_where(self, filters: Node, namespace: str) -> int | None:
+        """Delete what passes a filter (normal form, neither all nor nothing); how many did."""
+
+    @abstractmethod
+    async def _empty_namespace(self, namespace: str) -> int | None:
+        """Delete all of a namespace and keep the index; how many there were."""
+
+    @abstractmethod
+    async def _search(self, request: SearchRequest) -> list[SearchResult]:
+        """The best ``top_k`` or more, in any order, scored by :mod:`ia_modules.vector_stores.metrics`."""
+
+    async def _search_many(self, requests: list[SearchRequest]) -> list[list[SearchResult]]:
+        """Several searches that differ in their vector only; eight at a time unless the database has a batch call."""
+        places = asyncio.Semaphore(_PARALLEL_SEARCHES)
+
+        async def one(request: SearchRequest) -> list[SearchResult]:
+            async with places:
+                return await self._search(request)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(request)) for request in requests]
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None  # the others failed likewise or were cancelled because of it
+        return [task.result() for task in tasks]
+
+    @abstractmethod
+    async def _fetch(self, ids: list[str], namespace: str) -> dict[str, VectorDocument]:
+        """Documents by id; missing ones left out."""
+
+    @abstractmethod
+    async def _count(self, filters: Node, namespace: str) -> int:
+        """How many documents pass a filter (normal form, not ``MATCH_NONE``)."""
+
+    @abstractmethod
+    async def _scan_page(
+        self, namespace: str, filters: Node, size: int, include_vectors: bool, cursor: object | None
+    ) -> ScanPage:
+        """Up to ``size`` documents from ``cursor`` on; None starts."""
