@@ -73,10 +73,10 @@ async def _measure(given: argparse.Namespace) -> Results:
             with open_target(name) as target:
                 results.rows += await compare_on(target, data, given.rounds, quick=given.quick)
                 if given.peers:
-                    rows, notes = await compare_peers(target, data, given.rounds)
+                    rows, notes = await compare_peers(target, given.count, given.dimension, given.rounds)
                     results.rows += rows
                     results.notes += notes
-            results.rows += peaks(name, given.count, given.dimension, 1 if given.quick else given.rounds)
+            results.rows += peaks(name, given.count, given.dimension)
             print(f"{name}: {perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
     return results
 

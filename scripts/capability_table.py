@@ -21,9 +21,7 @@ PROVIDERS = ("memory", "chroma")
 
 
 def _runs(c: Capabilities) -> str:
-    return " or ".join(
-        word for word, yes in (("in this process", c.embedded), ("on a server", c.remote)) if yes
-    )
+    return " or ".join(word for word, yes in (("in this process", c.embedded), ("on a server", c.remote)) if yes)
 
 
 def _metrics(c: Capabilities) -> str:

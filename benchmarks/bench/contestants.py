@@ -12,9 +12,11 @@ from bench.data import Data, Filter, documents
 from ia_modules.vector_stores import VectorStoreConfig, create_vector_store
 from ia_modules.vector_stores.base import VectorStoreBase
 
-__all__ = ["BATCH", "PAGE", "TOP_K", "Contestant", "NumpyByHand", "Ours", "RawChroma"]
+__all__ = ["BATCH", "PAGE", "SPARE", "TOP_K", "Contestant", "NumpyByHand", "Ours", "RawChroma"]
 
 BATCH, TOP_K, PAGE = 100, 10, 500
+SPARE = 10_000
+"""Room for what is written after the bulk upsert."""
 _ALL = ["embeddings", "metadatas", "documents"]
 _BIG = 1_000_000
 

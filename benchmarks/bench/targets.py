@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench.contestants import Contestant, NumpyByHand, Ours, RawChroma
+from bench.contestants import SPARE, Contestant, NumpyByHand, Ours, RawChroma
 from bench.data import Data
 from ia_modules.vector_stores import VectorStoreConfig
 
@@ -36,6 +36,8 @@ class Target(Protocol):
 
     def same(self, ours: Ours) -> Contestant | None: ...
 
+    def blocking_client(self) -> Any: ...
+
 
 class MemoryTarget:
     name = "memory"
@@ -44,9 +46,12 @@ class MemoryTarget:
         return await Ours.open(VectorStoreConfig(provider="memory", index_name=label, dimension=data.dimension))
 
     async def raw(self, data: Data, label: str) -> Contestant:
-        return NumpyByHand(2 * len(data), data.dimension)
+        return NumpyByHand(len(data) + SPARE, data.dimension)
 
     def same(self, ours: Ours) -> Contestant | None:
+        return None
+
+    def blocking_client(self) -> Any:
         return None
 
 
@@ -100,6 +105,14 @@ class ChromaTarget:
         # Two graphs of the same data differ a little, as several threads build each. What the layer adds to a
         # search shows only on one and the same graph.
         return RawChroma(ours.store._handles[""], lambda: None)
+
+    def blocking_client(self) -> Any:
+        """What the other frameworks take; of a server, they have no asynchronous form."""
+        if self.name != "chroma-server":
+            return self._client
+        import chromadb
+
+        return chromadb.HttpClient("127.0.0.1", self._port)
 
 
 @contextmanager

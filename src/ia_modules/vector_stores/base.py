@@ -23,6 +23,7 @@ from ia_modules.vector_stores.documents import (
     checked_metadata,
     checked_namespace,
     checked_query,
+    wrong_dimension,
 )
 from ia_modules.vector_stores.errors import (
     AuthenticationError,
@@ -136,7 +137,7 @@ class VectorStoreBase(Primitives):
     async def disconnect(self) -> None:
         """Close the connection and free what it held. Calling it again does nothing; a later call reconnects."""
         async with self._connecting:
-            if self._connected:
+            if self._is_connected():
                 self._connected = False
                 self._info = None
                 await self._execution.run("disconnect", self._close)
@@ -264,7 +265,7 @@ class VectorStoreBase(Primitives):
         checked = checked_documents(documents, self._known_dimension())
         info = await self._index("upsert")
         if checked.ids and info.dimension is not None and checked.dimension != info.dimension:
-            checked_documents(documents, info.dimension)  # raises, naming the document
+            raise wrong_dimension(checked.ids[0], len(checked.arrays[0]), info.dimension)
         limit = self.capabilities.max_batch_size
         await self._write(checked, name, batch_size if limit is None else min(batch_size, limit))
         return {"upserted": len(checked), "namespace": name}
@@ -385,10 +386,10 @@ class VectorStoreBase(Primitives):
         self._check_top_k(top_k)
         node = MATCH_ALL if filters is None else normalize(filters)
         dimension = self._known_dimension()
-        vector = None if dimension is None else checked_query(query_vector, dimension)
+        vector = checked_query(query_vector, dimension)
         info = self._info if self._info is not None and self._is_connected() else await self._index("search")
-        if vector is None or info.dimension != dimension:
-            vector = checked_query(query_vector, info.dimension or len(query_vector))
+        if info.dimension != dimension:
+            vector = checked_query(vector, info.dimension)
         results: list[SearchResult] = []
         if node != MATCH_NONE:
             request = SearchRequest(vector, top_k, node, name, info.metric, include_metadata, include_vectors)
@@ -424,13 +425,14 @@ class VectorStoreBase(Primitives):
         name = self._namespace(namespace)
         self._check_top_k(top_k)
         node = normalize(filters)
-        vectors = list(query_vectors)
+        dimension = self._known_dimension()
+        vectors = [checked_query(vector, dimension) for vector in query_vectors]
         if not vectors:
             return []
         info = await self._index("search_many")
         requests = [
             SearchRequest(
-                checked_query(vector, info.dimension or len(vector)),
+                vector if info.dimension == dimension else checked_query(vector, info.dimension),
                 top_k,
                 node,
                 name,

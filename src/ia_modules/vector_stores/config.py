@@ -88,6 +88,15 @@ class VectorStoreConfig(BaseModel):
             "host": host
         }
 
+    @field_validator("api_key")
+    @classmethod
+    def _key_as_header(cls, value: SecretStr | None) -> SecretStr | None:
+        # A client would quote a key that can't be sent in its error message, escaped so that it can't be blanked out.
+        key = "key" if value is None else value.get_secret_value()
+        if not key or key != key.strip() or not key.isascii() or not key.isprintable():
+            raise ValueError("api_key must be printable ASCII without space around it (a file's line end, perhaps?)")
+        return value
+
     @field_validator("path", mode="before")
     @classmethod
     def _path_as_text(cls, value: Any) -> Any:

@@ -25,6 +25,7 @@ __all__ = [
     "checked_namespace",
     "checked_query",
     "copy_metadata",
+    "wrong_dimension",
 ]
 
 MAX_ID_BYTES = 512
@@ -99,7 +100,7 @@ def checked_documents(documents: Iterable[VectorDocument], dimension: int | None
         array = document.vector._array  # noqa: SLF001 - the hot path
         if array.shape[0] != dimension:
             if dimension is not None:
-                raise _wrong_dimension(document_id, array.shape[0], dimension)
+                raise wrong_dimension(document_id, array.shape[0], dimension)
             dimension = array.shape[0]
         text = document.text
         if text is not None and not text.isascii():
@@ -156,8 +157,8 @@ def checked_namespace(namespace: object) -> str:
     return namespace
 
 
-def checked_query(vector: VectorLike, dimension: int) -> NDArray[np.float32]:
-    """A query vector as float32 of shape ``(dimension,)``.
+def checked_query(vector: VectorLike, dimension: int | None) -> NDArray[np.float32]:
+    """A query vector as float32 of shape ``(dimension,)``, or of any length if the dimension is not known yet.
 
     Raises:
         InvalidDimensionError: another number of dimensions.
@@ -167,7 +168,7 @@ def checked_query(vector: VectorLike, dimension: int) -> NDArray[np.float32]:
         array = Vector(vector)._array  # noqa: SLF001 - the hot path
     except ValueError as error:
         raise InvalidDocumentError(f"query vector: {error}") from None
-    if array.shape[0] != dimension:
+    if dimension is not None and array.shape[0] != dimension:
         raise InvalidDimensionError(
             f"the query vector has {array.shape[0]} numbers; the index has {dimension}",
             expected=dimension,
@@ -274,7 +275,8 @@ def _bad(document_id: str, path: str, what: str) -> InvalidDocumentError:
     )
 
 
-def _wrong_dimension(document_id: str, given: int, expected: int) -> InvalidDimensionError:
+def wrong_dimension(document_id: str, given: int, expected: int) -> InvalidDimensionError:
+    """The error for a document whose vector does not fit the index."""
     return InvalidDimensionError(
         f"document {document_id!r} has a vector of {given} numbers; the index has {expected}",
         expected=expected,

@@ -192,6 +192,8 @@ class Execution:
         )
 
     def _mapped(self, raised: Exception, operation: str) -> VectorStoreError:
+        if self._secret:
+            self._redact(raised)
         if isinstance(raised, VectorStoreError):
             return raised.located(self.provider, operation)
         error = self._map_error(raised)
@@ -204,6 +206,16 @@ class Execution:
         error.message = self._fit(error.message)
         error.args = (error.message,)
         return error.located(self.provider, operation)
+
+    def _redact(self, error: BaseException | None) -> None:
+        """Blank out the key in an exception and in those behind it, which a traceback would show."""
+        secret, seen = str(self._secret), set()
+        while error is not None and id(error) not in seen:
+            seen.add(id(error))
+            error.args = tuple(a.replace(secret, "***") if isinstance(a, str) else a for a in error.args)
+            if isinstance(error, VectorStoreError):
+                error.message = error.message.replace(secret, "***")
+            error = error.__cause__ or error.__context__
 
     def _fit(self, message: str) -> str:
         if self._secret:

@@ -1,0 +1,291 @@
+"""Chroma inside this process.
+
+Chroma's embedded client is synchronous, and its writes hold the interpreter lock. So reads run in a few threads, and
+writes in one thread of their own, in pieces that are short enough for the event loop to breathe between them. All
+stores of a process that use the same folder share one client. Two processes on one folder would lose vectors for
+good, so a lock file keeps the second one out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from time import perf_counter
+from typing import Any, TypeVar
+
+from ia_modules.vector_stores.errors import MissingDependencyError, StoreLockedError
+from ia_modules.vector_stores.providers.chroma.backend import (
+    Handle,
+    Rows,
+    finished,
+    import_chromadb,
+    rewritten,
+    settings,
+    with_replacements,
+)
+
+__all__ = ["EmbeddedBackend"]
+
+T = TypeVar("T")
+
+_READERS = 4
+_PIECE_SECONDS = 0.06
+_PIECE_MIN = 8
+LOCK_FILE = ".ia-vectors.lock"
+
+
+class _Engine:
+    """What all stores of this process that use the same folder share.
+
+    Args:
+        lock: keeps other processes out; None in memory.
+    """
+
+    def __init__(self, lock: Any) -> None:
+        self.users = 0
+        self.piece = 128
+        self.readers = ThreadPoolExecutor(_READERS, thread_name_prefix="chroma-read")
+        self.writer = ThreadPoolExecutor(1, thread_name_prefix="chroma-write")
+        self._lock = lock
+
+    def stop(self) -> None:
+        """Wait for what is under way."""
+        self.readers.shutdown(wait=True)
+        self.writer.shutdown(wait=True)
+
+    def unlock(self) -> None:
+        """Let other processes in."""
+        if self._lock is not None:
+            self._lock.release()
+
+
+_engines: dict[str, _Engine] = {}
+_engines_lock = threading.Lock()
+
+
+class EmbeddedBackend:
+    """A folder on disk, or ``:memory:``.
+
+    Args:
+        path: the folder; ``:memory:`` for documents that only one store sees, ``:memory:NAME`` to share them.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.in_memory = path.startswith(":memory:")
+        # Chroma has one in-memory system per process; a database of its own keeps a store's documents apart.
+        name = path.removeprefix(":memory:")
+        self._private = self.in_memory and not name
+        self._database = f"ia-{name or uuid.uuid4().hex}" if self.in_memory else None
+        self._path = ":memory:" if self.in_memory else str(Path(path).expanduser().resolve())
+        self._client: Any = None
+        self._engine: _Engine | None = None
+
+    async def open(self) -> None:
+        """Open the folder, or join the stores of this process that have it open.
+
+        Raises:
+            StoreLockedError: another process has it open.
+            MissingDependencyError: chromadb is not installed.
+        """
+        if self._client is None:
+            # Shielded: a folder must not stay locked by an open that nobody waits for any more.
+            try:
+                await finished(asyncio.to_thread(self._join))
+            except asyncio.CancelledError:
+                await finished(asyncio.to_thread(self.release))
+                raise
+
+    def _join(self) -> None:
+        chromadb = import_chromadb()
+        with _engines_lock:
+            engine = _engines.get(self._path)
+            if engine is None:
+                engine = _Engine(None if self.in_memory else _lock(self._path))
+            try:
+                self._client = self._make_client(chromadb)
+            except BaseException:
+                if not engine.users:
+                    engine.unlock()
+                raise
+            engine.users += 1
+            self._engine = _engines[self._path] = engine
+
+    def _make_client(self, chromadb: Any) -> Any:
+        if self._database is None:
+            return chromadb.PersistentClient(self._path, settings(is_persistent=True, persist_directory=self._path))
+        from chromadb.errors import ChromaError  # noqa: PLC0415
+
+        admin = chromadb.AdminClient(settings())
+        try:
+            admin.create_database(self._database)
+        except ChromaError as error:
+            if "already exists" not in str(error):  # a named one that another store has made
+                raise
+        return chromadb.EphemeralClient(settings(), database=self._database)
+
+    async def close(self) -> None:
+        """Leave; the last store to leave closes the folder and lets other processes in."""
+        # Documents in memory last as long as the store object, so that it can reconnect.
+        if not self.in_memory:
+            await finished(asyncio.to_thread(self.release))
+
+    def release(self) -> None:
+        """Leave for good, waiting for what is under way."""
+        with _engines_lock:
+            client, engine = self._client, self._engine
+            self._client = self._engine = None
+            if engine is None:
+                return
+            engine.users -= 1
+            if not engine.users:
+                del _engines[self._path]
+                engine.stop()
+            try:
+                if self._private:
+                    client._admin_client.delete_database(self._database)  # noqa: SLF001 - Chroma has no other handle
+                client.close()
+            finally:
+                if not engine.users:
+                    engine.unlock()
+
+    async def heartbeat(self) -> None:
+        """Ask the engine for a sign of life."""
+        await self._read(lambda: self._client.heartbeat())
+
+    async def find(self, name: str) -> Handle | None:
+        """A collection by name."""
+
+        def find() -> Handle | None:
+            from chromadb.errors import NotFoundError  # noqa: PLC0415
+
+            try:
+                return self._client.get_collection(name, embedding_function=None)
+            except NotFoundError:
+                return None
+
+        return await self._read(find)
+
+    async def create(
+        self, name: str, metadata: dict[str, Any], configuration: dict[str, Any], *, if_missing: bool
+    ) -> Handle:
+        """Create a collection; an existing one is an error unless ``if_missing``."""
+
+        def create() -> Handle:
+            return self._client.create_collection(
+                name,
+                metadata=metadata,
+                configuration=configuration,
+                embedding_function=None,
+                get_or_create=if_missing,
+            )
+
+        return await self._write(create)
+
+    async def drop(self, name: str) -> None:
+        """Delete a collection."""
+        await self._write(lambda: self._client.delete_collection(name))
+
+    async def collections(self) -> list[Handle]:
+        """All collections."""
+        return await self._read(lambda: list(self._client.list_collections()))
+
+    async def count(self, handle: Handle) -> int:
+        """Rows of a collection."""
+        return await self._read(handle.count)
+
+    async def get(self, handle: Handle, **arguments: Any) -> dict[str, Any]:
+        """``Collection.get``."""
+        return await self._read(lambda: handle.get(**arguments))
+
+    async def query(self, handle: Handle, **arguments: Any) -> dict[str, Any]:
+        """``Collection.query``."""
+        return await self._read(lambda: handle.query(**arguments))
+
+    async def replace(self, handle: Handle, rows: Rows) -> None:
+        """Write rows; existing ones are replaced whole."""
+
+        def replace() -> None:
+            assert self._engine is not None
+            start = 0
+            while start < len(rows):
+                piece = rows.part(start, self._engine.piece)
+                began = perf_counter()
+                old = handle.get(ids=piece.ids, include=[])["ids"]
+                if old:
+                    piece = with_replacements(piece, handle.get(ids=old, include=["metadatas", "documents"]))
+                handle.upsert(**piece.arguments())
+                start += len(piece)
+                self._adapt(len(piece), perf_counter() - began)
+
+        await self._write(replace)
+
+    def _adapt(self, rows: int, seconds: float) -> None:
+        """Aim at pieces that hold the interpreter for about :data:`_PIECE_SECONDS`."""
+        assert self._engine is not None
+        if seconds > _PIECE_SECONDS or rows == self._engine.piece:
+            wanted = int(rows * _PIECE_SECONDS / max(seconds, 1e-6))
+            self._engine.piece = max(_PIECE_MIN, min(wanted, 2 * self._engine.piece, 1024))
+
+    async def rewrite(
+        self, handle: Handle, document_id: str, change: Callable[[dict[str, Any] | None], dict[str, Any] | None]
+    ) -> bool:
+        """Change one row's metadata; whether it exists."""
+
+        def rewrite() -> bool:
+            found = handle.get(ids=[document_id], include=["metadatas"])
+            if not found["ids"]:
+                return False
+            metadata = rewritten(found["metadatas"][0], change)
+            if metadata:
+                handle.update(ids=[document_id], metadatas=[metadata])
+            return True
+
+        return await self._write(rewrite)
+
+    async def delete(self, handle: Handle, ids: list[str]) -> int:
+        """Delete rows by id; how many existed."""
+
+        def delete() -> int:
+            assert self._engine is not None
+            deleted = 0
+            for start in range(0, len(ids), self._engine.piece):
+                there = handle.get(ids=ids[start : start + self._engine.piece], include=[])["ids"]
+                if there:
+                    handle.delete(ids=there)
+                    deleted += len(there)
+            return deleted
+
+        return await self._write(delete)
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        assert self._engine is not None, "the store is not connected"
+        return await asyncio.get_running_loop().run_in_executor(self._engine.readers, work)
+
+    async def _write(self, work: Callable[[], T]) -> T:
+        assert self._engine is not None, "the store is not connected"
+        return await finished(asyncio.get_running_loop().run_in_executor(self._engine.writer, work))
+
+
+def _lock(path: str) -> Any:
+    Path(path).mkdir(parents=True, exist_ok=True)
+    try:
+        import filelock  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingDependencyError(
+            "filelock", extra="chroma", needed_for="The embedded chroma provider", provider="chroma"
+        ) from error
+    lock = filelock.FileLock(str(Path(path) / LOCK_FILE), thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise StoreLockedError(
+            f"the Chroma folder {path!r} is open in another process, and a second one would lose vectors; "
+            f"to share it, run 'chroma run --path {path}' and connect to that server",
+            provider="chroma",
+            operation="connect",
+        ) from None
+    return lock

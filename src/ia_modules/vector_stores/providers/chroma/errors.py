@@ -1,0 +1,55 @@
+"""Chroma's errors as ours."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+
+from ia_modules.vector_stores.errors import (
+    AuthenticationError,
+    ConnectionError,
+    IndexAlreadyExistsError,
+    IndexNotFoundError,
+    InvalidDocumentError,
+    OperationTimeoutError,
+    RateLimitError,
+    UnsupportedOperationError,
+    VectorStoreError,
+)
+
+__all__ = ["map_error"]
+
+
+def map_error(error: Exception) -> VectorStoreError | None:
+    """One of our errors for one of Chroma's, of its HTTP client's, or of the file system's."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, PermissionError):
+        return VectorStoreError(f"no permission for the Chroma folder: {text}")
+    if isinstance(error, OSError) and not isinstance(error, TimeoutError | builtins.ConnectionError):
+        return VectorStoreError(f"the Chroma folder can't be used: {text}")
+    # If neither package is loaded, the error is not theirs.
+    httpx = sys.modules.get("httpx")
+    if httpx is not None:
+        if isinstance(error, httpx.TimeoutException):
+            return OperationTimeoutError(f"the Chroma server did not answer in time: {text}")
+        if isinstance(error, httpx.TransportError):
+            return ConnectionError(f"the Chroma server can't be reached: {text}")
+    chroma = sys.modules.get("chromadb.errors")
+    if chroma is None or not isinstance(error, chroma.ChromaError):
+        return None
+    if "already exists" in text or isinstance(error, chroma.UniqueConstraintError):
+        return IndexAlreadyExistsError(text)
+    if isinstance(error, chroma.NotFoundError):
+        return IndexNotFoundError(text)
+    if isinstance(error, chroma.ChromaAuthError | chroma.AuthorizationError):
+        return AuthenticationError(text)
+    if isinstance(error, chroma.RateLimitError):
+        return RateLimitError(text)
+    if isinstance(error, chroma.BatchSizeExceededError | chroma.QuotaError):
+        return UnsupportedOperationError(text)
+    if "where clause" in text:
+        return UnsupportedOperationError(f"Chroma refused the filter: {text}")
+    if isinstance(error, chroma.InvalidDimensionException | chroma.InvalidArgumentError | chroma.DuplicateIDError):
+        return InvalidDocumentError(text)
+    return VectorStoreError(text)
+
