@@ -158,8 +158,8 @@ class FakeStore(VectorStoreBase):
         namespace: str,
         filters: Node,
         size: int,
-        include_vectors: bool,
-        cursor: object | None,  # noqa: ARG002
+        include_vectors: bool,  # noqa: ARG002
+        cursor: object | None,
     ) -> ScanPage:
         await self._called("scan_page")
         documents = self._passing(filters, namespace)

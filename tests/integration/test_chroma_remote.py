@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import gc
 import ipaddress
 import ssl
 import traceback
@@ -259,6 +260,27 @@ def test_a_store_moves_to_a_second_loop(store_config: Any) -> None:
 
     asyncio.run(begin())
     asyncio.run(end())
+
+
+@pytest.mark.targets("chroma-server")
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_a_loop_that_ended_without_disconnect_took_the_connection_along(store_config: Any) -> None:
+    store = ChromaVectorStore(store_config(dimension=3, api_key=KEY, tls=False))
+
+    async def use() -> set[Any]:
+        await store.upsert([VectorDocument(id="a", vector=[1, 2, 3])], namespace="n")
+        assert await store.count(namespace="n") == 1
+        return {handle._client for handle in store._handles.values()}
+
+    async def end() -> None:
+        # In a loop that it does not know, Chroma makes a client of its own, without key and timeout.
+        assert await use() == {store._backend._server}  # type: ignore[attr-defined]
+        await store.disconnect()
+
+    asyncio.run(store.create_index(3))
+    asyncio.run(use())
+    asyncio.run(end())
+    gc.collect()
 
 
 @pytest.mark.targets("chroma-server")

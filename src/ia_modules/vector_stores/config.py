@@ -84,6 +84,8 @@ class VectorStoreConfig(BaseModel):
             raise ValueError(f"host is not a usable URL: {error}") from None
         if parts.scheme not in ("http", "https") or not host or parts.username or parts.password:
             raise ValueError("host must be a name, or a URL such as https://example.org:443 without credentials")
+        if parts.path.strip("/") or parts.query or parts.fragment:
+            raise ValueError("host must be a name, or a URL such as https://example.org:443 without path and query")
         return {"port": port, "tls": parts.scheme == "https", **{k: v for k, v in data.items() if v is not None}} | {
             "host": host
         }
@@ -123,15 +125,18 @@ class VectorStoreConfig(BaseModel):
         Raises:
             ValueError: if the URL can't be understood; the message says why.
         """
-        scheme, colon, _ = url.partition(":")
+        scheme, colon, rest = url.partition(":")
         if not colon or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+._-]*", scheme):
             raise ValueError("a store URL looks like provider://host:port/index or provider:///path/to/folder/index")
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(f"x:{rest}")  # as a scheme of its own could not have an underscore
+        except ValueError:
+            raise ValueError("the store URL's host is not usable") from None
         if parts.username is not None or parts.password is not None:
             raise ValueError("a store URL must not hold credentials; pass api_key= or set IA_VECTORS_API_KEY")
         if parts.fragment:
             raise ValueError("a store URL has no '#'; write %23 for one in a name")
-        fields: dict[str, Any] = {"provider": scheme.lower()} | _location(parts) | _query(parts.query)
+        fields: dict[str, Any] = {"provider": scheme.lower()} | _location(scheme.lower(), parts) | _query(parts.query)
         return cls(**(fields | {k: v for k, v in overrides.items() if v is not None}))
 
     def to_url(self) -> str:
@@ -179,7 +184,7 @@ class VectorStoreConfig(BaseModel):
         return cls(**fields) if url is None else cls.from_url(url, **fields)
 
 
-def _location(parts: SplitResult) -> dict[str, Any]:
+def _location(provider: str, parts: SplitResult) -> dict[str, Any]:
     """Host and index, or path and index."""
     try:
         host, port = parts.hostname, parts.port
@@ -189,7 +194,7 @@ def _location(parts: SplitResult) -> dict[str, Any]:
     index, folder = unquote(index), unquote(folder)
     if not index:
         raise ValueError("the store URL names no index: its path must end with the index's name")
-    if parts.scheme.lower() == "memory":
+    if provider == "memory":
         if port is not None or folder.strip("/"):
             raise ValueError("a memory URL is memory:///index, or memory://name/index to share by name")
         # netloc, not hostname: hostname is lower-cased

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
 from ia_modules.vector_stores.base import VectorStoreBase
 from ia_modules.vector_stores.config import VectorStoreConfig
+from ia_modules.vector_stores.errors import IndexAlreadyExistsError
 
 __all__ = ["create_vector_store", "known_providers", "provider_class", "register_provider"]
 
@@ -97,7 +99,8 @@ async def create_vector_store(
         await store.connect()
         if create_if_missing and not await store.index_exists():
             assert store.config.dimension is not None
-            await store.create_index(store.config.dimension, store.config.metric)
+            with suppress(IndexAlreadyExistsError):  # somebody else was faster
+                await store.create_index(store.config.dimension, store.config.metric)
     except BaseException:
         await store.disconnect()
         raise

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import shutil
+import sys
 import time
 from contextlib import aclosing
 from pathlib import Path
@@ -45,7 +47,7 @@ async def run_demo(store_url: str, folder: Path) -> int:
             typer.echo(f"\n{typer.style(question, bold=True)}")
             typer.echo(f"    question embedded in {embed_ms:.1f} ms, searched in {response.query_time_ms:.1f} ms")
             show_results(response.results, lines=2)
-    typer.echo(f'\nAsk your own: ia-vectors search "your question" --store {store_url}')
+    typer.echo(f'\nAsk your own: {_program()} search "your question" --store {store_url}')
     return 0
 
 
@@ -68,3 +70,12 @@ async def ask(
     vector = await embedder.embed_query(question)
     embed_ms = (time.perf_counter() - started) * 1000
     return await store.search(vector, top_k), embed_ms
+
+
+def _program() -> str:
+    """How to call this program: by name if the shell would find it, else by where it is."""
+    called = Path(sys.argv[0])
+    found = shutil.which("ia-vectors")
+    if called.name != "ia-vectors" or (found and Path(found).resolve() == called.resolve()):
+        return "ia-vectors"
+    return str(called)

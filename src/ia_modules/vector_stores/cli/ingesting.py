@@ -119,7 +119,7 @@ def show_report(report: IngestReport, *, as_json: bool) -> None:
     parts = [f"{sums[name]:,} {name}" for name in ("added", "updated", "unchanged", "removed") if sums[name]]
     rate = f", {report.embedded / report.seconds:,.0f} embedded/s" if report.embedded and report.seconds else ""
     typer.echo(
-        f"{report.files:,} files, {report.passages:,} passages: {', '.join(parts) or 'nothing to do'}"
+        f"{report.files:,} file{'' if report.files == 1 else 's'}, {report.passages:,} passages: {', '.join(parts) or 'nothing to do'}"
         f" ({report.seconds:.1f} s{rate})"
     )
     if report.skipped:

@@ -105,7 +105,7 @@ def import_chromadb() -> Any:
         MissingDependencyError: it is not installed.
     """
     try:
-        import chromadb  # noqa: PLC0415 - a client is imported when its provider is used
+        import chromadb
     except ImportError as error:
         raise MissingDependencyError(
             "chromadb", extra="chroma", needed_for="The chroma provider", provider="chroma"
@@ -119,7 +119,7 @@ def settings(**given: Any) -> Any:
     Left to itself, Chroma reads unprefixed environment variables and a ``.env`` file of the current folder; stating
     every setting keeps both out.
     """
-    from chromadb.config import Settings  # noqa: PLC0415
+    from chromadb.config import Settings
 
     stated = {
         name: field.get_default(call_default_factory=True)

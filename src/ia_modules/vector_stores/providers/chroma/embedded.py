@@ -117,7 +117,7 @@ class EmbeddedBackend:
     def _make_client(self, chromadb: Any) -> Any:
         if self._database is None:
             return chromadb.PersistentClient(self._path, settings(is_persistent=True, persist_directory=self._path))
-        from chromadb.errors import ChromaError  # noqa: PLC0415
+        from chromadb.errors import ChromaError
 
         admin = chromadb.AdminClient(settings())
         try:
@@ -160,7 +160,7 @@ class EmbeddedBackend:
         """A collection by name."""
 
         def find() -> Handle | None:
-            from chromadb.errors import NotFoundError  # noqa: PLC0415
+            from chromadb.errors import NotFoundError
 
             try:
                 return self._client.get_collection(name, embedding_function=None)
@@ -273,7 +273,7 @@ class EmbeddedBackend:
 def _lock(path: str) -> Any:
     Path(path).mkdir(parents=True, exist_ok=True)
     try:
-        import filelock  # noqa: PLC0415
+        import filelock
     except ImportError as error:
         raise MissingDependencyError(
             "filelock", extra="chroma", needed_for="The embedded chroma provider", provider="chroma"

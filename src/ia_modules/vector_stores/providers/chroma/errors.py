@@ -52,4 +52,3 @@ def map_error(error: Exception) -> VectorStoreError | None:
     if isinstance(error, chroma.InvalidDimensionException | chroma.InvalidArgumentError | chroma.DuplicateIDError):
         return InvalidDocumentError(text)
     return VectorStoreError(text)
-

@@ -64,9 +64,9 @@ class RemoteBackend:
             AuthenticationError: the server refuses the key.
         """
         await asyncio.to_thread(import_chromadb)
-        import httpx  # noqa: PLC0415
-        from chromadb.api.async_fastapi import AsyncFastAPI  # noqa: PLC0415
-        from chromadb.config import System  # noqa: PLC0415
+        import httpx
+        from chromadb.api.async_fastapi import AsyncFastAPI
+        from chromadb.config import System
 
         config = self._config
         tls = config.tls if config.tls is not None else config.api_key is not None
@@ -113,7 +113,7 @@ class RemoteBackend:
 
     async def find(self, name: str) -> Handle | None:
         """A collection by name, or None."""
-        from chromadb.errors import NotFoundError  # noqa: PLC0415
+        from chromadb.errors import NotFoundError
 
         try:
             return self._handle(await self._server.get_collection(name, **self._scope))
@@ -184,7 +184,7 @@ class RemoteBackend:
             return len(there)
 
     def _handle(self, model: Any) -> Handle:
-        from chromadb.api.models.AsyncCollection import AsyncCollection  # noqa: PLC0415
+        from chromadb.api.models.AsyncCollection import AsyncCollection
 
         return AsyncCollection(client=self._server, model=model, embedding_function=None, data_loader=None)
 

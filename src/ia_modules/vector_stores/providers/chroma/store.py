@@ -23,7 +23,6 @@ from ia_modules.vector_stores.errors import (
 )
 from ia_modules.vector_stores.filters import MATCH_ALL, Node, predicate
 from ia_modules.vector_stores.filters.compilers.chroma import ChromaCompiler
-from ia_modules.vector_stores.metrics import DistanceMetric
 from ia_modules.vector_stores.models import IndexStats, SearchResult, VectorDocument
 from ia_modules.vector_stores.providers.chroma.backend import Backend, Handle, Rows
 from ia_modules.vector_stores.providers.chroma.embedded import EmbeddedBackend
@@ -111,7 +110,6 @@ class ChromaVectorStore(VectorStoreBase):
         self._compiler = ChromaCompiler(companions=True)
         self._searcher = Searcher(self._backend, self._compiler)
         self._handles: dict[str, Handle] = {}
-        self._making = asyncio.Lock()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -188,9 +186,7 @@ class ChromaVectorStore(VectorStoreBase):
 
     async def _stats(self, info: IndexInfo) -> IndexStats:
         sizes = await self._sizes()
-        return IndexStats(
-            total_vectors=sum(sizes.values()), dimension=info.dimension or 0, namespace_count=len(sizes)
-        )
+        return IndexStats(total_vectors=sum(sizes.values()), dimension=info.dimension or 0, namespace_count=len(sizes))
 
     async def _namespaces(self) -> list[str]:
         return list(await self._sizes())
@@ -274,7 +270,10 @@ class ChromaVectorStore(VectorStoreBase):
         async def scan(handle: Handle) -> ScanPage:
             # The ids are listed once: pages by offset would skip rows when others are deleted meanwhile.
             ids: list[str]
-            ids, start = cursor if isinstance(cursor, tuple) else (await self._searcher.matching_ids(handle, filters), 0)
+            if isinstance(cursor, tuple):
+                ids, start = cursor
+            else:
+                ids, start = await self._searcher.matching_ids(handle, filters), 0
             end = start + size
             include = ["metadatas", "documents"] + (["embeddings"] if include_vectors else [])
             documents: list[VectorDocument] = []
@@ -293,15 +292,13 @@ class ChromaVectorStore(VectorStoreBase):
     def _collection_name(self, namespace: str) -> str:
         return collection_name(self.config.index_name, namespace)
 
-    async def _on(
-        self, namespace: str, work: Callable[[Handle], Awaitable[T]], absent: T, *, make: bool = False
-    ) -> T:
+    async def _on(self, namespace: str, work: Callable[[Handle], Awaitable[T]], absent: T, *, make: bool = False) -> T:
         """Run ``work`` on a namespace's collection; ``absent`` if there is none.
 
         A handle holds Chroma's own id of the collection, so one that was deleted and made again elsewhere is looked
         up once more.
         """
-        from chromadb.errors import NotFoundError  # noqa: PLC0415
+        from chromadb.errors import NotFoundError
 
         while True:
             cached = self._handles.get(namespace)
@@ -324,7 +321,8 @@ class ChromaVectorStore(VectorStoreBase):
             if not make:
                 return None
             metadata = {"ia:index": self.config.index_name, "ia:namespace": namespace}
-            hnsw = {key: value for key, value in (base.configuration_json.get("hnsw") or {}).items() if value is not None}
+            stated = base.configuration_json.get("hnsw") or {}
+            hnsw = {key: value for key, value in stated.items() if value is not None}
             handle = await self._backend.create(
                 self._collection_name(namespace), metadata, {"hnsw": hnsw}, if_missing=True
             )
@@ -336,7 +334,7 @@ def _check_magnitudes(batch: DocumentBatch) -> None:
     """Chroma's distances are single precision throughout, and would be NaN or 0 for such vectors."""
     with np.errstate(over="ignore", under="ignore"):
         squares = np.einsum("ij,ij->i", batch.vectors, batch.vectors)
-    if _SMALLEST < squares.min() and squares.max() < _LARGEST:
+    if squares.min() > _SMALLEST and squares.max() < _LARGEST:
         return
     for document_id, vector, square in zip(batch.ids, batch.vectors, squares.tolist(), strict=True):
         if not square < _LARGEST or (square <= _SMALLEST and vector.any()):
