@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 __all__ = [
     "AuthenticationError",
@@ -79,9 +80,20 @@ class VectorStoreError(Exception):
         self.operation = self.operation or operation
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         where = ".".join(part for part in (self.provider, self.operation) if part)
         return f"{where}: {self.message}" if where else self.message
+
+
+def _rebuilt(kind: type[VectorStoreError], args: tuple[Any, ...], state: dict[str, Any]) -> VectorStoreError:
+    """Unpickle an error, whatever its constructor takes."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class ConnectionError(VectorStoreError, builtins.ConnectionError):  # noqa: A001 - the contract fixes the name

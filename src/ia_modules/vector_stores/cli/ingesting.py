@@ -118,10 +118,9 @@ def show_report(report: IngestReport, *, as_json: bool) -> None:
     sums: dict[str, Any] = asdict(report)
     parts = [f"{sums[name]:,} {name}" for name in ("added", "updated", "unchanged", "removed") if sums[name]]
     rate = f", {report.embedded / report.seconds:,.0f} embedded/s" if report.embedded and report.seconds else ""
-    typer.echo(
-        f"{report.files:,} file{'' if report.files == 1 else 's'}, {report.passages:,} passages: {', '.join(parts) or 'nothing to do'}"
-        f" ({report.seconds:.1f} s{rate})"
-    )
+    files = f"{report.files:,} file{'' if report.files == 1 else 's'}"
+    done = ", ".join(parts) or "nothing to do"
+    typer.echo(f"{files}, {report.passages:,} passages: {done} ({report.seconds:.1f} s{rate})")
     if report.skipped:
         note(f"{report.skipped:,} files of other kinds were passed over")
     if report.error_count:
