@@ -20,7 +20,7 @@ from time import perf_counter
 from bench.data import make_data
 from bench.engines import compare_on
 from bench.layer import imports, models, null_backend
-from bench.measure import Results
+from bench.measure import Results, Row
 from bench.peak import peaks, streaming
 from bench.peers import compare_peers
 from bench.report import show, write_page, write_plot
@@ -56,12 +56,11 @@ async def _measure(given: argparse.Namespace) -> Results:
         results.notes.append("chromadb is not installed, so the Chroma rows are missing.")
         chosen = [name for name in chosen if name not in CHROMA]
     if "model" in chosen:
-        results.rows += models(given.rounds) + imports(given.rounds)
+        _add(results, models(given.rounds) + imports(given.rounds))
     if "null" in chosen:
         layer = await null_backend(given.rounds, 10_000 if given.quick else 100_000)
-        results.rows += layer.rows
         results.growth = layer.growth
-        results.rows.append(streaming(given.count, given.dimension))
+        _add(results, [*layer.rows, streaming(given.count, given.dimension)])
     engines = [name for name in chosen if name not in ("model", "null")]
     if engines:
         data = make_data(given.count, given.dimension)
@@ -71,21 +70,28 @@ async def _measure(given: argparse.Namespace) -> Results:
         for name in engines:
             began = perf_counter()
             with open_target(name) as target:
-                results.rows += await compare_on(target, data, given.rounds, quick=given.quick)
+                rows = await compare_on(target, data, given.rounds, quick=given.quick)
                 if given.peers:
-                    rows, notes = await compare_peers(target, given.count, given.dimension, given.rounds)
-                    results.rows += rows
+                    more, notes = await compare_peers(target, given.count, given.dimension, given.rounds)
+                    rows += more
                     results.notes += notes
-            results.rows += peaks(name, given.count, given.dimension)
-            print(f"{name}: {perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+            rows += peaks(name, given.count, given.dimension)
+            _add(results, rows)
+            print(f"{name}: {perf_counter() - began:.0f} s\n", file=sys.stderr, flush=True)
     return results
+
+
+def _add(results: Results, rows: list[Row]) -> None:
+    """Show them at once: the whole takes a while, and somebody may stop it."""
+    results.rows += rows
+    print(show(rows), end="\n\n", flush=True)
 
 
 def main() -> None:
     given = _arguments()
-    results = asyncio.run(_measure(given))
     how = f"{given.count:,} documents of {given.dimension} dimensions, {given.rounds} rounds"
-    print(f"{how}\n\n{show(results.rows)}")
+    print(how, end="\n\n", flush=True)
+    results = asyncio.run(_measure(given))
     for note in dict.fromkeys(results.notes):
         print(note)
     if given.output is not None:

@@ -28,7 +28,8 @@ assert Step.__module__ == "ia_modules.pipeline.core"
 
 async def main():
     async with await create_vector_store("memory:///beside?dimension=2", create_if_missing=True) as store:
-        await store.upsert([VectorDocument(id="a", vector=[1, 0], metadata={"n": 1}), VectorDocument(id="b", vector=[0, 1])])
+        one = VectorDocument(id="a", vector=[1, 0], metadata={"n": 1})
+        await store.upsert([one, VectorDocument(id="b", vector=[0, 1])])
         found = await store.search([1, 0], filters=[SearchFilter(field="n", operator="eq", value=1)])
         assert [result.id for result in found.results] == ["a"], found
 

@@ -16,7 +16,21 @@ __all__ = ["FILTERS", "Data", "Filter", "documents", "make_data", "metadata_of",
 
 _CLUSTERS = 100
 _DAYS = 33
-_WORDS = "the layer must cost almost nothing beside the database that it stands in front of and".split()
+_WORDS = (
+    "the",
+    "layer",
+    "must",
+    "cost",
+    "almost",
+    "nothing",
+    "beside",
+    "the",
+    "database",
+    "that",
+    "it",
+    "serves",
+    "and",
+)
 _FIRST_DAY = datetime.date(2024, 1, 1)
 
 

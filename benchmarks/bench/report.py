@@ -36,6 +36,11 @@ def _cells(row: Row) -> list[str]:
     ]
 
 
+_READING = (
+    "- Ratios are ours divided by the raw client's, inside one run: both take turns on the same data in one process.",
+    "- A value is the median of the rounds; *rounds* is the range of them. Rates are better above 1, all else below.",
+    "- *goal* is what we want, *floor* what must never be missed.",
+)
 _HEADS = ["target", "what", "value", "rounds", "goal", "floor", "verdict", "detail"]
 
 
@@ -68,9 +73,7 @@ def write_page(path: Path, results: Results, how: str) -> None:
         "",
         f"- {how}",
         f"- {_versions()}; {platform.system()} on {platform.machine()}, {os.cpu_count()} CPUs; {today}",
-        "- Ratios are ours divided by the raw client's, inside one run: both take turns on the same data in one process,"
-        " in interleaved blocks. A value is the median of the rounds, and *rounds* is the range of them.",
-        "- *rate* rows are better above 1, all others below. *goal* is what we want, *floor* what must never be missed.",
+        *_READING,
         *(f"- {note}" for note in results.notes),
         "",
         f"![Ratios to the raw client, and growth of the layer's own time]({path.with_suffix('.png').name})",

@@ -1,5 +1,7 @@
 """Places to run in: each opens a fresh pair of contestants, and a raw one that reads what ours has written."""
 
+# ruff: noqa: ARG002 - the signatures are given
+
 from __future__ import annotations
 
 import asyncio

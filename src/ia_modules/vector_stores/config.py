@@ -158,7 +158,8 @@ class VectorStoreConfig(BaseModel):
         query = {}
         for name in _URL_FIELDS:
             value = getattr(self, name)
-            if value == type(self).model_fields[name].get_default(call_default_factory=True):
+            stated = name == "metric" and name in self.model_fields_set  # an index with another one is refused
+            if not stated and value == type(self).model_fields[name].get_default(call_default_factory=True):
                 continue
             if isinstance(value, bool | dict):
                 value = json.dumps(value, separators=(",", ":"))

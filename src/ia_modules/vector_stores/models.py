@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictStr, model_validator
 
 from ia_modules.vector_stores.config import VectorStoreConfig
 from ia_modules.vector_stores.filters.compilers import to_native
@@ -44,10 +44,10 @@ class VectorDocument(BaseModel):
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
-    id: str = Field(min_length=1)
+    id: str = Field(min_length=1, strict=True)  # strict, as bytes would pass for text otherwise
     vector: Vector
-    metadata: dict[str, Any] = Field(default_factory=dict)
-    text: str | None = None
+    metadata: dict[StrictStr, Any] = Field(default_factory=dict)
+    text: StrictStr | None = None
 
     if TYPE_CHECKING:  # a checker should let any float sequence pass, as pydantic does at run time
 
