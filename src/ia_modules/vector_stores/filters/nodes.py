@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
+from typing import Any, TypeAlias, cast
 
 __all__ = [
     "LIST_OPERATORS",
@@ -25,7 +25,6 @@ __all__ = [
     "Not",
     "Or",
     "Scalar",
-    "SupportsFilterNode",
     "all_of",
     "any_of",
     "as_node",
@@ -48,26 +47,17 @@ class Node:
         """The plain tree node behind this object."""
         return self
 
-    def __and__(self, other: SupportsFilterNode) -> And:
+    def __and__(self, other: Node) -> And:
         return And((*_parts(And, self.__filter_node__()), *_parts(And, as_node(other))))
 
-    def __or__(self, other: SupportsFilterNode) -> Or:
+    def __or__(self, other: Node) -> Or:
         return Or((*_parts(Or, self.__filter_node__()), *_parts(Or, as_node(other))))
 
     def __invert__(self) -> Not:
         return Not(self.__filter_node__())
 
 
-@runtime_checkable
-class SupportsFilterNode(Protocol):
-    """An object that stands for a filter node (every node does, and so does ``SearchFilter``)."""
-
-    def __filter_node__(self) -> Node:
-        """The plain tree node behind this object."""
-        ...
-
-
-FilterLike: TypeAlias = SupportsFilterNode | Sequence[SupportsFilterNode] | None
+FilterLike: TypeAlias = Node | Sequence[Node] | None
 """What calls take as ``filters``: one expression, a list of them (all must hold), or None."""
 
 
@@ -122,17 +112,17 @@ MATCH_ALL = And(())
 MATCH_NONE = Or(())
 
 
-def all_of(*filters: SupportsFilterNode) -> And:
+def all_of(*filters: Node) -> And:
     """A filter that holds when every one of ``filters`` holds."""
     return And(tuple(as_node(f) for f in filters))
 
 
-def any_of(*filters: SupportsFilterNode) -> Or:
+def any_of(*filters: Node) -> Or:
     """A filter that holds when at least one of ``filters`` holds."""
     return Or(tuple(as_node(f) for f in filters))
 
 
-def not_(filter: SupportsFilterNode) -> Not:
+def not_(filter: Node) -> Not:
     """A filter that holds when ``filter`` does not."""
     return Not(as_node(filter))
 
@@ -145,15 +135,17 @@ def as_node(filters: FilterLike) -> Node:
     """
     if filters is None:
         return MATCH_ALL
-    if isinstance(filters, SupportsFilterNode):
+    if isinstance(filters, Node):
         return filters.__filter_node__()
-    if isinstance(filters, Mapping | str) or not isinstance(filters, Iterable):
+    if not isinstance(filters, list | tuple) and (
+        isinstance(filters, Mapping | str) or not isinstance(filters, Iterable)
+    ):
         raise ValueError(
             f"filters must be a SearchFilter, a composed expression or a list of them, not {type(filters).__name__}"
         )
     children = []
     for item in filters:
-        if not isinstance(item, SupportsFilterNode):
+        if not isinstance(item, Node):
             raise ValueError(f"filters must hold SearchFilter objects or expressions, not {type(item).__name__}")
         children.append(item.__filter_node__())
     return children[0] if len(children) == 1 else And(tuple(children))
