@@ -117,7 +117,7 @@ def write_plot(path: Path, results: Results) -> bool:
             (line,) = right.plot(sizes, values, marker="o", label=what)
             right.axhline(goal, color=line.get_color(), linestyle=":", label=f"goal {goal} µs")
         right.set_xscale("log")
-        right.set_yscale("log")
+        right.set_ylim(bottom=0)
         right.set_xlabel("documents")
         right.set_ylabel("the layer's own time, µs")
         right.legend()

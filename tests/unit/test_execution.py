@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from ia_modules.vector_stores import (
     AuthenticationError,
     ConnectionError,
     InvalidDocumentError,
-    OperationEvent,
     OperationTimeoutError,
     RateLimitError,
     VectorStoreError,
@@ -173,11 +171,12 @@ async def test_the_deadline_spans_all_attempts() -> None:
         await asyncio.sleep(0.15)
         raise ClientError("lost")
 
-    with pytest.raises(OperationTimeoutError, match=r"0\.4 s .*attempts: 3"):
+    with pytest.raises(OperationTimeoutError, match=r"0\.4 s .*attempts: [23]"):
         await execution(timeout=0.4, max_retries=99, retry_delay=0.0).run("search", slow)
-    assert calls == 3
+    begun = calls
+    assert begun in (2, 3)
     await asyncio.sleep(0.2)
-    assert calls == 3
+    assert calls == begun
 
 
 async def test_a_primitive_that_hangs_is_cut_off() -> None:
@@ -297,59 +296,3 @@ async def test_long_messages_are_cut() -> None:
         await execution().run("search", Flaky(*[ClientError("x" * 10_000)] * 9))
     assert len(str(caught.value)) < 600
     assert str(caught.value).endswith("x…")
-
-
-def watched(runner: Execution) -> list[OperationEvent]:
-    events: list[OperationEvent] = []
-    runner.hooks = (events.append,)
-    return events
-
-
-@pytest.mark.parametrize(
-    ("errors", "attempts", "name"),
-    [
-        ([], 1, None),
-        ([ClientError("lost")], 2, None),
-        ([ClientError("lost")] * 9, 4, "ConnectionError"),
-        ([AuthenticationError("no")], 1, "AuthenticationError"),
-        ([RuntimeError("a mistake")], 1, "VectorStoreError"),
-    ],
-)
-async def test_one_event_for_each_call(errors: list[Exception], attempts: int, name: str | None) -> None:
-    runner = execution()
-    events = watched(runner)
-    await asyncio.gather(runner.run("search", Flaky(*errors)), return_exceptions=True)
-    (event,) = events
-    assert event.duration_ms > 0
-    assert (event.provider, event.operation, event.index_name) == ("fake", "search", "articles")
-    assert (event.attempts, event.error) == (attempts, name)
-
-
-async def test_the_event_of_a_deadline_and_of_a_cancelled_call() -> None:
-    runner = execution(timeout=0.02)
-    events = watched(runner)
-
-    def hang() -> Awaitable[Any]:
-        return asyncio.Event().wait()
-
-    with pytest.raises(OperationTimeoutError):
-        await runner.run("search", hang)
-    task = asyncio.create_task(runner.run("search", hang))
-    await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.wait([task])
-    assert [event.error for event in events] == ["OperationTimeoutError", "CancelledError"]
-
-
-async def test_a_failing_hook_does_not_disturb_the_call(caplog: pytest.LogCaptureFixture) -> None:
-    runner = execution()
-    events: list[OperationEvent] = []
-
-    def broken(event: OperationEvent) -> None:
-        raise RuntimeError("the hook's own trouble")
-
-    hooks: tuple[Callable[[OperationEvent], None], ...] = (broken, events.append)
-    runner.hooks = hooks
-    assert await runner.run("search", Flaky()) == "done"
-    assert len(events) == 1
-    assert "the hook's own trouble" in caplog.text

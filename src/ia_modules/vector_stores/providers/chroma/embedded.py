@@ -35,6 +35,8 @@ T = TypeVar("T")
 _READERS = 4
 _PIECE_SECONDS = 0.06
 _PIECE_MIN = 8
+_PIECE_WHOLE = 100
+"""Up to so many rows of up to 768 numbers are never split: each piece costs a commit, whatever its size."""
 LOCK_FILE = ".ia-vectors.lock"
 
 
@@ -211,8 +213,9 @@ class EmbeddedBackend:
         def replace() -> None:
             assert self._engine is not None
             start = 0
+            least = max(_PIECE_MIN, min(_PIECE_WHOLE, _PIECE_WHOLE * 768 // rows.embeddings.shape[1]))
             while start < len(rows):
-                piece = rows.part(start, self._engine.piece)
+                piece = rows.part(start, max(least, self._engine.piece))
                 began = perf_counter()
                 old = handle.get(ids=piece.ids, include=[])["ids"]
                 if old:

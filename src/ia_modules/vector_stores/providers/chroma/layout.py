@@ -130,7 +130,9 @@ def decode(native: Mapping[str, Any] | None) -> dict[str, Any]:
     if isinstance(text, str):
         metadata: dict[str, Any] = json.loads(text)
         return metadata
-    return {key: value for key, value in native.items() if key != _NO_TEXT}
+    metadata = dict(native)
+    metadata.pop(_NO_TEXT, None)
+    return metadata
 
 
 def decode_text(native: Mapping[str, Any] | None, document: str | None) -> str | None:

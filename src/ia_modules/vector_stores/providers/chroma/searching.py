@@ -38,6 +38,8 @@ SPACES = {
 
 _LOOK = 150
 """Documents looked at without the filter; about the price of a third of a filtered search."""
+_FEW = 500
+"""Documents that are cheaper to read and rank than to search among."""
 _SAFETY = 1.5
 _SPARE = 16
 _WIDER = 4
@@ -130,6 +132,10 @@ class Searcher:
                     break
                 size *= _WIDER
         # Few pass, or the search did not lead to enough of them: rank exactly those that pass.
+        if compiled.exact and share * look <= 1.0:
+            rows = await self._backend.get(handle, include=_ALL_COLUMNS, limit=_FEW, **_where(compiled))
+            if len(rows["ids"]) < _FEW:  # these are all, in one request
+                return _best(await asyncio.to_thread(_rank, rows, request, passes), request.top_k)
         ids = await self.matching_ids(handle, request.filters)
         if len(answer) == len(ids):
             return answer
@@ -168,9 +174,7 @@ class Searcher:
         best: list[SearchResult] = []
         for start in range(0, len(ids), _PAGE):
             rows = await self._backend.get(handle, ids=list(ids[start : start + _PAGE]), include=_ALL_COLUMNS)
-            best += await asyncio.to_thread(_rank, rows, request, passes)
-            best.sort(key=lambda result: (-result.score, result.id))
-            del best[request.top_k :]
+            best = _best(best + await asyncio.to_thread(_rank, rows, request, passes), request.top_k)
         return best
 
     def _remember(self, key: tuple[str, str], share: float) -> None:
@@ -191,6 +195,10 @@ def documents_of(rows: dict[str, Any]) -> list[VectorDocument]:
         VectorDocument(id=document_id, vector=vector, metadata=decode(native), text=decode_text(native, text))
         for document_id, vector, native, text in zip(ids, vectors, natives, texts, strict=True)
     ]
+
+
+def _best(results: list[SearchResult], top_k: int) -> list[SearchResult]:
+    return sorted(results, key=lambda result: (-result.score, result.id))[:top_k]
 
 
 def _rank(rows: dict[str, Any], request: SearchRequest, passes: Predicate | None) -> list[SearchResult]:
@@ -220,7 +228,7 @@ def _results(
     found: dict[str, Any], row: int, request: SearchRequest, kept: Sequence[int] | None = None
 ) -> list[SearchResult]:
     """One row of ``Collection.query`` as results."""
-    ids, distances = found["ids"][row], found["distances"][row]
+    ids, scores = found["ids"][row], _scores(request.metric, found["distances"][row])
     places = range(len(ids)) if kept is None else kept
     natives = found["metadatas"][row] if request.include_metadata else None
     texts = found["documents"][row] if request.include_metadata else None
@@ -228,7 +236,7 @@ def _results(
     return [
         SearchResult(
             id=ids[i],
-            score=_score(request.metric, distances[i]),
+            score=scores[i],
             metadata={} if natives is None else decode(natives[i]),
             text=None if natives is None or texts is None else decode_text(natives[i], texts[i]),
             vector=None if vectors is None else Vector.wrap(vectors[i]),
@@ -237,13 +245,12 @@ def _results(
     ]
 
 
-def _score(metric: DistanceMetric, distance: float) -> float:
+def _scores(metric: DistanceMetric, distances: Sequence[float]) -> list[float]:
     """Chroma gives 1 - cos, 1 - a·b, and the squared L2 distance."""
-    if metric is DistanceMetric.COSINE:
-        return clamp_cosine(1.0 - distance)
-    if metric is DistanceMetric.DOT_PRODUCT:
-        return 1.0 - distance
-    return distance_score(math.sqrt(max(0.0, distance)))
+    if metric is DistanceMetric.EUCLIDEAN:
+        return [distance_score(math.sqrt(max(0.0, distance))) for distance in distances]
+    scores = [1.0 - distance for distance in distances]
+    return scores if metric is DistanceMetric.DOT_PRODUCT else [clamp_cosine(score) for score in scores]
 
 
 def _query_vector(request: SearchRequest) -> NDArray[np.float32]:
