@@ -38,7 +38,7 @@ def execution(**given: Any) -> Execution:
         "timeout": 20.0,
         "max_retries": 3,
         "retry_delay": 0.001,
-        "secret": SECRET,
+        "secrets": (SECRET,),
     }
     return Execution(**fields | given)
 

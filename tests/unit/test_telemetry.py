@@ -20,7 +20,6 @@ def execution(timeout: float = 20.0) -> Execution:
         timeout=timeout,
         max_retries=3,
         retry_delay=0.0,
-        secret=None,
     )
 
 

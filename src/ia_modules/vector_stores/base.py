@@ -101,7 +101,7 @@ class VectorStoreBase(Primitives):
             timeout=config.timeout,
             max_retries=config.max_retries,
             retry_delay=config.retry_delay,
-            secret=config.secret,
+            secrets=config.secrets,
         )
         self._default_namespace = checked_namespace(config.namespace or "")
         self._connected = False
@@ -110,7 +110,8 @@ class VectorStoreBase(Primitives):
         self._info: IndexInfo | None = None
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.config.to_url()}{' connected' if self._connected else ''}>"
+        url = self.config.model_copy(update={"options": {}}).to_url()
+        return f"<{type(self).__name__} {url}{' connected' if self._connected else ''}>"
 
     def add_telemetry_hook(self, hook: TelemetryHook) -> None:
         """Call ``hook`` with an :class:`~ia_modules.vector_stores.telemetry.OperationEvent` after every call."""

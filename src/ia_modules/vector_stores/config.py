@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -49,7 +50,7 @@ class VectorStoreConfig(BaseModel):
         timeout: seconds that one call may take in all, retries included; None for no limit.
         tls: whether to connect with TLS; None for the provider's default (on with an API key).
         embedding_model: name of the model that makes the vectors; an index made with another one is refused.
-        options: further settings that only one provider knows.
+        options: further settings that only one provider knows. Values of ``headers`` are secrets like ``api_key``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -104,10 +105,32 @@ class VectorStoreConfig(BaseModel):
     def _path_as_text(cls, value: Any) -> Any:
         return value.__fspath__() if hasattr(value, "__fspath__") else value
 
+    @field_validator("options")
+    @classmethod
+    def _hide_headers(cls, options: dict[str, Any]) -> dict[str, Any]:
+        headers = options.get("headers")
+        if headers is None:
+            return options
+        if not isinstance(headers, Mapping):
+            raise ValueError("options['headers'] must map names to values")
+        hidden = {name: v if isinstance(v, SecretStr) else SecretStr(str(v)) for name, v in headers.items()}
+        return {**options, "headers": hidden}
+
     @property
     def secret(self) -> str | None:
         """The API key in clear text, for the client that needs it."""
         return None if self.api_key is None else self.api_key.get_secret_value()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """``options["headers"]`` in clear text, for the client that needs them."""
+        return {name: value.get_secret_value() for name, value in self.options.get("headers", {}).items()}
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Everything that no message may show; longest first, as one may be part of another."""
+        found = {*self.headers.values(), *([] if self.secret is None else [self.secret])}
+        return tuple(sorted((text for text in found if len(text) > 3), key=len, reverse=True))
 
     @classmethod
     def from_url(cls, url: str, **overrides: Any) -> VectorStoreConfig:
@@ -140,7 +163,11 @@ class VectorStoreConfig(BaseModel):
         return cls(**(fields | {k: v for k, v in overrides.items() if v is not None}))
 
     def to_url(self) -> str:
-        """The config as a URL that :meth:`from_url` reads back; without the API key."""
+        """The config as a URL that :meth:`from_url` reads back; without the API key and headers.
+
+        Raises:
+            ValueError: an option is not a JSON value.
+        """
         index = quote(self.index_name, safe="")
         if self.host is not None:
             host = f"[{self.host}]" if ":" in self.host else quote(self.host, safe="")
@@ -158,11 +185,16 @@ class VectorStoreConfig(BaseModel):
         query = {}
         for name in _URL_FIELDS:
             value = getattr(self, name)
+            if name == "options":
+                value = {option: given for option, given in value.items() if option != "headers"}
             stated = name == "metric" and name in self.model_fields_set  # an index with another one is refused
             if not stated and value == type(self).model_fields[name].get_default(call_default_factory=True):
                 continue
             if isinstance(value, bool | dict):
-                value = json.dumps(value, separators=(",", ":"))
+                try:
+                    value = json.dumps(value, separators=(",", ":"))
+                except TypeError as error:
+                    raise ValueError(f"{name} can't be written into a URL: {error}") from None
             query[name] = value.value if isinstance(value, DistanceMetric) else str(value)
         if self.timeout is None:
             query["timeout"] = "none"

@@ -63,7 +63,7 @@ class Execution:
         timeout: seconds a call may take in all, or None.
         max_retries: attempts after the first.
         retry_delay: seconds; upper bound of the first wait, doubled for each further one (full jitter).
-        secret: an API key that must not show up in a message.
+        secrets: what must not show up in a message, such as an API key.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Execution:
         timeout: float | None,
         max_retries: int,
         retry_delay: float,
-        secret: str | None,
+        secrets: tuple[str, ...] = (),
     ) -> None:
         self.provider = provider
         self.index_name = index_name
@@ -83,7 +83,7 @@ class Execution:
         self._map_error = map_error
         self._timeout = timeout
         self._max_retries = max_retries
-        self._secret = secret
+        self._secrets = secrets
         self._jitter = wait_random_exponential(multiplier=retry_delay, max=_LONGEST_WAIT)
 
     async def run(self, operation: str, primitive: Callable[[], Awaitable[T]]) -> T:
@@ -192,7 +192,7 @@ class Execution:
         )
 
     def _mapped(self, raised: Exception, operation: str) -> VectorStoreError:
-        if self._secret:
+        if self._secrets:
             self._redact(raised)
         if isinstance(raised, VectorStoreError):
             return raised.located(self.provider, operation)
@@ -208,18 +208,22 @@ class Execution:
         return error.located(self.provider, operation)
 
     def _redact(self, error: BaseException | None) -> None:
-        """Blank out the key in an exception and in those behind it, which a traceback would show."""
-        secret, seen = str(self._secret), set()
+        """Blank out secrets in an exception and in those behind it, which a traceback would show."""
+        seen: set[int] = set()
         while error is not None and id(error) not in seen:
             seen.add(id(error))
-            error.args = tuple(a.replace(secret, "***") if isinstance(a, str) else a for a in error.args)
+            error.args = tuple(self._blanked(a) if isinstance(a, str) else a for a in error.args)
             if isinstance(error, VectorStoreError):
-                error.message = error.message.replace(secret, "***")
+                error.message = self._blanked(error.message)
             error = error.__cause__ or error.__context__
 
+    def _blanked(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
     def _fit(self, message: str) -> str:
-        if self._secret:
-            message = message.replace(self._secret, "***")
+        message = self._blanked(message)
         return message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + "…"
 
 

@@ -70,7 +70,7 @@ class RemoteBackend:
 
         config = self._config
         tls = config.tls if config.tls is not None else config.api_key is not None
-        headers = {"Content-Type": "application/json", **config.options.get("headers", {})}
+        headers = {"Content-Type": "application/json", **config.headers}
         if config.secret is not None:
             headers["x-chroma-token"] = config.secret
         system = System(
