@@ -41,7 +41,11 @@ _LOOK = 150
 _FEW = 500
 """Documents that are cheaper to read and rank than to search among."""
 _SAFETY = 1.5
-_SPARE = 16
+_SPARE = 2
+_PAYS = 900
+"""Documents that must pass for a look to be cheaper than letting Chroma filter, whose cost grows with their number."""
+_STALE = 64
+"""Searches with a filter after which the collection is counted again."""
 _WIDER = 4
 _WIDEST = 10_000
 _REMEMBERED = 256
@@ -61,6 +65,7 @@ class Searcher:
         self._backend = backend
         self._compiler = compiler
         self._shares: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._sizes: dict[str, tuple[int, int]] = {}
 
     async def search(self, handle: Handle, requests: Sequence[SearchRequest]) -> list[list[SearchResult]]:
         """Results of searches that differ in their vector only."""
@@ -69,6 +74,8 @@ class Searcher:
             return await self._nearest(handle, requests)
         compiled = self._compiler.compile(filters)
         passes = predicate(filters)
+        if len(requests) == 1:  # without the detour of a task
+            return [await self._filtered(handle, requests[0], compiled, passes)]
         return list(await asyncio.gather(*(self._filtered(handle, one, compiled, passes) for one in requests)))
 
     async def matching_ids(self, handle: Handle, filters: Node) -> list[str]:
@@ -116,7 +123,7 @@ class Searcher:
         wanted = _SAFETY * request.top_k
         look = max(_LOOK, math.ceil(wanted))
         answer: list[SearchResult] = []
-        if share is None or share * look >= wanted:
+        if share is None or (share * look >= wanted and await self._look_pays(handle, share, compiled)):
             answer, share, whole = await self._among(handle, request, None, passes, look)
             self._remember(key, share)
             if whole or len(answer) >= request.top_k:
@@ -143,18 +150,30 @@ class Searcher:
             self._remember(key, len(ids) / max(1, await self._backend.count(handle)))
         return await self._ranked(handle, request, ids, passes)
 
+    async def _look_pays(self, handle: Handle, share: float, compiled: Compiled) -> bool:
+        """Whether so many pass that looking without the filter is cheaper; a guess about cost, never about results."""
+        if compiled.native is None:
+            return True
+        size, uses = self._sizes.get(handle.name, (0, 0))
+        if uses % _STALE == 0:
+            size = await self._backend.count(handle)
+        self._sizes[handle.name] = (size, uses + 1)
+        return share * size >= _PAYS
+
     async def _among(
         self, handle: Handle, request: SearchRequest, compiled: Compiled | None, passes: Predicate, size: int
     ) -> tuple[list[SearchResult], float, bool]:
         """Of the ``size`` nearest that Chroma selects: those that pass, their share, and whether these are all."""
         found = await self._query(handle, request, size, compiled, request.include_vectors)
-        natives = found["metadatas"][0]
-        kept = [i for i, native in enumerate(natives) if passes(decode(native))]
+        metadatas = [decode(native) for native in found["metadatas"][0]]
+        kept: Sequence[int] = range(len(metadatas))
+        if compiled is None or not compiled.exact:
+            kept = [i for i, metadata in enumerate(metadatas) if passes(metadata)]
         whole = False
-        if compiled is None and len(kept) < request.top_k and len(natives) < size:
-            whole = len(natives) == await self._backend.count(handle)
-        share = len(kept) / max(1, len(natives))
-        return _results(found, 0, request, kept[: request.top_k]), share, whole
+        if compiled is None and len(kept) < request.top_k and len(metadatas) < size:
+            whole = len(metadatas) == await self._backend.count(handle)
+        share = len(kept) / max(1, len(metadatas))
+        return _results(found, 0, request, kept[: request.top_k], metadatas), share, whole
 
     async def _query(
         self, handle: Handle, request: SearchRequest, count: int, compiled: Compiled | None, vectors: bool
@@ -225,20 +244,28 @@ def _rank(rows: dict[str, Any], request: SearchRequest, passes: Predicate | None
 
 
 def _results(
-    found: dict[str, Any], row: int, request: SearchRequest, kept: Sequence[int] | None = None
+    found: dict[str, Any],
+    row: int,
+    request: SearchRequest,
+    kept: Sequence[int] | None = None,
+    metadatas: Sequence[dict[str, Any]] | None = None,
 ) -> list[SearchResult]:
-    """One row of ``Collection.query`` as results."""
+    """One row of ``Collection.query`` as results; only the ``kept`` ones, with metadata that is decoded already."""
     ids, scores = found["ids"][row], _scores(request.metric, found["distances"][row])
     places = range(len(ids)) if kept is None else kept
-    natives = found["metadatas"][row] if request.include_metadata else None
-    texts = found["documents"][row] if request.include_metadata else None
     vectors = np.asarray(found["embeddings"][row], dtype=np.float32) if request.include_vectors else None
+    if not request.include_metadata:
+        return [
+            SearchResult(id=ids[i], score=scores[i], vector=None if vectors is None else Vector.wrap(vectors[i]))
+            for i in places
+        ]
+    natives, texts = found["metadatas"][row], found["documents"][row]
     return [
         SearchResult(
             id=ids[i],
             score=scores[i],
-            metadata={} if natives is None else decode(natives[i]),
-            text=None if natives is None or texts is None else decode_text(natives[i], texts[i]),
+            metadata=decode(natives[i]) if metadatas is None else metadatas[i],
+            text=decode_text(natives[i], texts[i]),
             vector=None if vectors is None else Vector.wrap(vectors[i]),
         )
         for i in places
