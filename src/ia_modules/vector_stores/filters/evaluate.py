@@ -1,6 +1,6 @@
 """What a filter means, in plain Python: the definition that every provider is compared with.
 
-The table of ``docs/filters.md`` and this file say the same; where they differ, this file is right.
+The table of ``docs/semantics.md`` and this file say the same; where they differ, this file is right.
 """
 
 from __future__ import annotations
