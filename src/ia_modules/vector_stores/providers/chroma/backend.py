@@ -85,8 +85,8 @@ class Backend(Protocol):
     async def get(self, handle: Handle, **arguments: Any) -> dict[str, Any]:
         """``Collection.get``."""
 
-    async def query(self, handle: Handle, **arguments: Any) -> dict[str, Any]:
-        """``Collection.query``."""
+    async def query(self, handle: Handle, *, read: Callable[[dict[str, Any]], T], **arguments: Any) -> T:
+        """``Collection.query``, and what ``read`` makes of the answer, in the thread that has just made it."""
 
     async def replace(self, handle: Handle, rows: Rows) -> None:
         """Write rows; existing ones are replaced whole."""

@@ -203,9 +203,9 @@ class EmbeddedBackend:
         """``Collection.get``."""
         return await self._read(lambda: handle.get(**arguments))
 
-    async def query(self, handle: Handle, **arguments: Any) -> dict[str, Any]:
-        """``Collection.query``."""
-        return await self._read(lambda: handle.query(**arguments))
+    async def query(self, handle: Handle, *, read: Callable[[dict[str, Any]], T], **arguments: Any) -> T:
+        """``Collection.query``, and what ``read`` makes of the answer."""
+        return await self._read(lambda: read(handle.query(**arguments)))
 
     async def replace(self, handle: Handle, rows: Rows) -> None:
         """Write rows; existing ones are replaced whole."""

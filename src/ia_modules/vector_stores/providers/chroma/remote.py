@@ -8,8 +8,8 @@ own, handed to Chroma's API class before it makes one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from ia_modules.vector_stores.config import VectorStoreConfig
 from ia_modules.vector_stores.errors import (
@@ -30,6 +30,8 @@ from ia_modules.vector_stores.providers.chroma.backend import (
 )
 
 __all__ = ["RemoteBackend"]
+
+T = TypeVar("T")
 
 _DEFAULT_PORT = 8000
 _NUMBERS_AT_ONCE = 256 * 1024
@@ -147,10 +149,9 @@ class RemoteBackend:
         found: dict[str, Any] = await handle.get(**arguments)
         return found
 
-    async def query(self, handle: Handle, **arguments: Any) -> dict[str, Any]:
-        """``AsyncCollection.query``."""
-        found: dict[str, Any] = await handle.query(**arguments)
-        return found
+    async def query(self, handle: Handle, *, read: Callable[[dict[str, Any]], T], **arguments: Any) -> T:
+        """``AsyncCollection.query``, and what ``read`` makes of the answer."""
+        return read(await handle.query(**arguments))
 
     async def replace(self, handle: Handle, rows: Rows) -> None:
         """Write rows; existing ones are replaced whole."""

@@ -99,13 +99,13 @@ class Searcher:
             include += ["metadatas", "documents"]
         if first.include_vectors:
             include.append("embeddings")
-        found = await self._backend.query(
+        answers = await self._backend.query(
             handle,
+            read=lambda found: [_results(found, i, request) for i, request in enumerate(requests)],
             query_embeddings=[_query_vector(request) for request in requests],
             n_results=first.top_k,
             include=include,
         )
-        answers = [_results(found, i, request) for i, request in enumerate(requests)]
         if any(len(answer) < first.top_k for answer in answers):
             # Fewer are there, or the graph did not lead to all of them.
             count = await self._backend.count(handle)
@@ -164,27 +164,26 @@ class Searcher:
         self, handle: Handle, request: SearchRequest, compiled: Compiled | None, passes: Predicate, size: int
     ) -> tuple[list[SearchResult], float, bool]:
         """Of the ``size`` nearest that Chroma selects: those that pass, their share, and whether these are all."""
-        found = await self._query(handle, request, size, compiled, request.include_vectors)
-        metadatas = [decode(native) for native in found["metadatas"][0]]
-        kept: Sequence[int] = range(len(metadatas))
-        if compiled is None or not compiled.exact:
-            kept = [i for i, metadata in enumerate(metadatas) if passes(metadata)]
-        whole = False
-        if compiled is None and len(kept) < request.top_k and len(metadatas) < size:
-            whole = len(metadatas) == await self._backend.count(handle)
-        share = len(kept) / max(1, len(metadatas))
-        return _results(found, 0, request, kept[: request.top_k], metadatas), share, whole
 
-    async def _query(
-        self, handle: Handle, request: SearchRequest, count: int, compiled: Compiled | None, vectors: bool
-    ) -> dict[str, Any]:
-        return await self._backend.query(
+        def read(found: dict[str, Any]) -> tuple[list[SearchResult], int, int]:
+            metadatas = [decode(native) for native in found["metadatas"][0]]
+            kept: Sequence[int] = range(len(metadatas))
+            if compiled is None or not compiled.exact:
+                kept = [i for i, metadata in enumerate(metadatas) if passes(metadata)]
+            return _results(found, 0, request, kept[: request.top_k], metadatas), len(kept), len(metadatas)
+
+        answer, kept, seen = await self._backend.query(
             handle,
+            read=read,
             query_embeddings=[_query_vector(request)],
-            n_results=count,
-            include=["distances", "metadatas", "documents"] + (["embeddings"] if vectors else []),
+            n_results=size,
+            include=["distances", "metadatas", "documents"] + (["embeddings"] if request.include_vectors else []),
             **({} if compiled is None else _where(compiled)),
         )
+        whole = False
+        if compiled is None and kept < request.top_k and seen < size:
+            whole = seen == await self._backend.count(handle)
+        return answer, kept / max(1, seen), whole
 
     async def _ranked(
         self, handle: Handle, request: SearchRequest, ids: Sequence[str], passes: Predicate | None
