@@ -14,7 +14,7 @@ from ia_modules.vector_stores import DistanceMetric, VectorDocument, VectorStore
 from ia_modules.vector_stores.factory import provider_class
 from ia_modules.vector_stores.filters import Node, matches
 from ia_modules.vector_stores.providers.memory import MemoryVectorStore
-from strategies import filters, metadata
+from ia_modules.vector_stores.testing.strategies import filters, metadata
 
 pytestmark = pytest.mark.targets("chroma-memory", "chroma-server")
 

@@ -24,7 +24,7 @@ from ia_modules.vector_stores import (
     VectorDocument,
 )
 from ia_modules.vector_stores.filters import OPERATORS, matches
-from strategies import metadata
+from ia_modules.vector_stores.testing.strategies import metadata
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 VECTORS = st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=5)

@@ -9,15 +9,20 @@ to the base class.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ia_modules.vector_stores.config import VectorStoreConfig
 from ia_modules.vector_stores.documents import (
     CheckedDocuments,
+    check_lengths,
     checked_documents,
     checked_id,
     checked_metadata,
@@ -43,7 +48,7 @@ from ia_modules.vector_stores.errors import (
     VectorStoreError,
 )
 from ia_modules.vector_stores.execution import Execution
-from ia_modules.vector_stores.filters import MATCH_ALL, MATCH_NONE, FilterLike, Node, normalize
+from ia_modules.vector_stores.filters import MATCH_ALL, MATCH_NONE, FilterLike, Node, normalize, operators_in
 from ia_modules.vector_stores.metrics import DistanceMetric
 from ia_modules.vector_stores.models import (
     DeleteResult,
@@ -267,7 +272,13 @@ class VectorStoreBase(Primitives):
         info = await self._index("upsert")
         if checked.ids and info.dimension is not None and checked.dimension != info.dimension:
             raise wrong_dimension(checked.ids[0], len(checked.arrays[0]), info.dimension)
-        limit = self.capabilities.max_batch_size
+        able = self.capabilities
+        if able.vector_lengths is not None or not able.zero_vectors:
+            try:
+                check_lengths(checked.ids, checked.arrays, zero=able.zero_vectors, lengths=able.vector_lengths)
+            except InvalidDocumentError as error:
+                raise error.located(self.provider, "upsert") from None
+        limit = able.max_batch_size
         await self._write(checked, name, batch_size if limit is None else min(batch_size, limit))
         return {"upserted": len(checked), "namespace": name}
 
@@ -336,7 +347,7 @@ class VectorStoreBase(Primitives):
         else:
             if not isinstance(filters, Node) and not filters:
                 raise ValueError("an empty filter would delete everything; say delete_all=True if that is meant")
-            node = normalize(filters)
+            node = self._normal(filters, "delete")
             await self._index("delete")
             deleted = 0
             if node == MATCH_ALL:
@@ -385,12 +396,13 @@ class VectorStoreBase(Primitives):
         started = perf_counter()
         name = self._namespace(namespace)
         self._check_top_k(top_k)
-        node = MATCH_ALL if filters is None else normalize(filters)
+        node = MATCH_ALL if filters is None else self._normal(filters, "search")
         dimension = self._known_dimension()
         vector = checked_query(query_vector, dimension)
         info = self._info if self._info is not None and self._is_connected() else await self._index("search")
         if info.dimension != dimension:
             vector = checked_query(vector, info.dimension)
+        self._check_query_length(vector, info.metric, "search")
         results: list[SearchResult] = []
         if node != MATCH_NONE:
             request = SearchRequest(vector, top_k, node, name, info.metric, include_metadata, include_vectors)
@@ -425,12 +437,14 @@ class VectorStoreBase(Primitives):
         started = perf_counter()
         name = self._namespace(namespace)
         self._check_top_k(top_k)
-        node = normalize(filters)
+        node = self._normal(filters, "search_many")
         dimension = self._known_dimension()
         vectors = [checked_query(vector, dimension) for vector in query_vectors]
         if not vectors:
             return []
         info = await self._index("search_many")
+        for vector in vectors:
+            self._check_query_length(vector, info.metric, "search_many")
         requests = [
             SearchRequest(
                 vector if info.dimension == dimension else checked_query(vector, info.dimension),
@@ -465,7 +479,7 @@ class VectorStoreBase(Primitives):
     async def count(self, filters: FilterLike = None, namespace: str | None = None) -> int:
         """How many documents of a namespace pass a filter; without one, how many there are."""
         name = self._namespace(namespace)
-        node = normalize(filters)
+        node = self._normal(filters, "count")
         await self._index("count")
         if node == MATCH_NONE:
             return 0
@@ -490,7 +504,7 @@ class VectorStoreBase(Primitives):
         """
         name = self._namespace(namespace)
         _positive("batch_size", batch_size)
-        node = normalize(filters)
+        node = self._normal(filters, "scan")
         await self._index("scan")
         if node == MATCH_NONE:
             return
@@ -590,6 +604,27 @@ class VectorStoreBase(Primitives):
 
     def _namespace(self, namespace: str | None) -> str:
         return self._default_namespace if namespace is None else checked_namespace(namespace)
+
+    def _normal(self, filters: FilterLike, operation: str) -> Node:
+        """The normal form of a filter that this provider can answer."""
+        node = normalize(filters)
+        refused = self.capabilities.refused_operators
+        if refused and (found := refused & operators_in(node)):
+            raise self._unsupported(operation, f"{self.provider} has no filter operator {', '.join(sorted(found))}")
+        return node
+
+    def _check_query_length(self, vector: NDArray[np.float32], metric: DistanceMetric, operation: str) -> None:
+        able = self.capabilities
+        if able.vector_lengths is None and able.zero_vectors:
+            return
+        # Under cosine only the direction counts, so a provider can always bring a query to a length that it likes.
+        largest = math.inf if able.vector_lengths is None or metric is DistanceMetric.COSINE else able.vector_lengths[1]
+        length = float(np.linalg.norm(vector.astype(np.float64)))
+        if length > largest or (length == 0.0 and not able.zero_vectors):
+            what = "a zero vector" if length == 0.0 else f"a query vector of length {length:.3g}"
+            raise InvalidDocumentError(
+                f"{self.provider} can't compare {what}", provider=self.provider, operation=operation
+            )
 
     def _check_top_k(self, top_k: int) -> None:
         _positive("top_k", top_k)

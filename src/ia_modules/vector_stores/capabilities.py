@@ -11,8 +11,12 @@ from ia_modules.vector_stores.metrics import DistanceMetric
 
 __all__ = ["Capabilities", "FilterSupport"]
 
-FilterSupport = Literal["native", "checked"]
-"""``native``: the database applies the operator. ``checked``: it over-selects, and each candidate is checked here."""
+FilterSupport = Literal["native", "checked", "refused"]
+"""How an operator of the normal form (``ne`` and ``nin`` are negated ``eq`` and ``in`` there) is kept exact.
+
+``native``: the database applies it. ``checked``: the database over-selects, and each candidate is checked here.
+``refused``: a filter with it raises ``UnsupportedOperationError``.
+"""
 
 _ALL_NATIVE: Mapping[str, FilterSupport] = MappingProxyType({})
 
@@ -30,12 +34,16 @@ class Capabilities:
         max_top_k: largest ``top_k``; None for no limit.
         max_batch_size: largest batch the database takes in one request; larger ones are split. None: no limit.
         max_dimension: most numbers per vector; None for no limit.
-        zero_vectors: whether a zero vector can be stored under the cosine metric.
-        filters: operators that are not applied by the database alone, and how they are kept exact.
+        zero_vectors: whether zero vectors can be stored and searched with; if not, ``InvalidDocumentError``.
+        vector_lengths: smallest and largest L2 norm that the database can compare; other documents (and queries that
+            are longer, except under cosine) are an ``InvalidDocumentError``. None for no limit.
+        filters: operators that are not applied by the database alone, and what is done about them.
+        deletes_counted: whether ``delete`` can say how many documents are gone; if not, it says None.
         exact_search: whether every search is exact; if not, an approximate index answers unfiltered searches.
         batch_search: whether several searches go to the database in one request.
         shared_by_processes: whether several processes may have the same index open.
-        max_event_loop_stall_ms: longest time the engine itself may hold the event loop; None if it never does.
+        max_event_loop_stall_ms: longest time that the engine itself may hold the event loop; None if it is never
+            more than 100 ms.
     """
 
     provider: str
@@ -47,8 +55,15 @@ class Capabilities:
     max_batch_size: int | None = None
     max_dimension: int | None = None
     zero_vectors: bool = True
+    vector_lengths: tuple[float, float] | None = None
     filters: Mapping[str, FilterSupport] = field(default_factory=lambda: _ALL_NATIVE)
+    deletes_counted: bool = True
     exact_search: bool = False
     batch_search: bool = False
     shared_by_processes: bool = True
     max_event_loop_stall_ms: float | None = None
+
+    @property
+    def refused_operators(self) -> frozenset[str]:
+        """Operators of the normal form that make a filter an error."""
+        return frozenset(operator for operator, support in self.filters.items() if support == "refused")

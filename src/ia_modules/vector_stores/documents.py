@@ -19,6 +19,7 @@ __all__ = [
     "MAX_NAMESPACE_BYTES",
     "CheckedDocuments",
     "DocumentBatch",
+    "check_lengths",
     "checked_documents",
     "checked_id",
     "checked_metadata",
@@ -118,6 +119,33 @@ def checked_documents(documents: Iterable[VectorDocument], dimension: int | None
         else:
             arrays[place], metadatas[place], texts[place] = array, metadata, text
     return CheckedDocuments(ids, arrays, metadatas, texts, dimension)
+
+
+def check_lengths(
+    ids: Iterable[str], arrays: Iterable[NDArray[np.float32]], *, zero: bool, lengths: tuple[float, float] | None
+) -> None:
+    """Refuse vectors that a database can't compare.
+
+    Args:
+        ids: the documents' ids.
+        arrays: their vectors.
+        zero: whether zero vectors are allowed.
+        lengths: smallest and largest L2 norm that are allowed, or None.
+
+    Raises:
+        InvalidDocumentError: a vector of another length; it names the document.
+    """
+    least, most = lengths or (0.0, math.inf)
+    for document_id, array in zip(ids, arrays, strict=True):
+        square = float(np.vdot(array, array))  # vdot, because dot would warn of an overflow
+        if square > 0.0 and least * least <= square <= most * most:
+            continue
+        length = float(np.linalg.norm(array.astype(np.float64)))
+        if (length == 0.0 and not zero) or 0.0 < length < least or length > most:
+            what = "a zero vector" if length == 0.0 else f"a vector of length {length:.3g}"
+            raise InvalidDocumentError(
+                f"document {document_id!r} has {what}, which this database can't compare", document_id=document_id
+            )
 
 
 def checked_id(document_id: object) -> str:

@@ -28,6 +28,9 @@ class Primitives(ABC):
     provider: ClassVar[str]
     """Name of the provider in configs and URLs."""
 
+    client_packages: ClassVar[tuple[str, ...]] = ()
+    """Packages whose exceptions :meth:`_map_error` knows: the client's and those that it lets through."""
+
     loop_bound: bool = True
     """Whether a connection belongs to the event loop that made it."""
 

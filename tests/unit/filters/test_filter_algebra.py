@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filter_cases import CONDITIONS, DOCUMENTS
 from ia_modules.vector_stores.filters import (
     MATCH_ALL,
     MATCH_NONE,
@@ -22,7 +21,8 @@ from ia_modules.vector_stores.filters import (
     normalize,
     predicate,
 )
-from strategies import filters, metadata
+from ia_modules.vector_stores.testing.filter_table import CONDITIONS, DOCUMENTS
+from ia_modules.vector_stores.testing.strategies import filters, metadata
 
 DOCUMENT_LISTS = st.lists(metadata(), min_size=1, max_size=4)
 

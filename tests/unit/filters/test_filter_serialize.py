@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from ia_modules.vector_stores.filters import And, Condition, Node, Not, Or, from_json, to_json
-from strategies import filters
+from ia_modules.vector_stores.testing.strategies import filters
 
 C = Condition
 

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filter_cases import CONDITIONS, DOCUMENTS
 from ia_modules.vector_stores.errors import MissingDependencyError
 from ia_modules.vector_stores.filters import (
     MATCH_ALL,
@@ -25,7 +24,8 @@ from ia_modules.vector_stores.filters import (
     parse_where,
     to_where,
 )
-from strategies import filters, metadata
+from ia_modules.vector_stores.testing.filter_table import CONDITIONS, DOCUMENTS
+from ia_modules.vector_stores.testing.strategies import filters, metadata
 
 C = Condition
 

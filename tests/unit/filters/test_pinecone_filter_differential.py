@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from filter_cases import CONDITIONS, DOCUMENTS
 from ia_modules.vector_stores.errors import UnsupportedOperationError
 from ia_modules.vector_stores.filters import Condition, Node, Not, matches, predicate
 from ia_modules.vector_stores.filters.compilers import compiler_for
-from strategies import trees
+from ia_modules.vector_stores.testing.filter_table import CONDITIONS, DOCUMENTS
+from ia_modules.vector_stores.testing.strategies import trees
 
 compiler = compiler_for("pinecone")
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from filter_cases import CONDITIONS, conditions_on
 from ia_modules.vector_stores.filters import Condition, Node, Not, matches, predicate
 from ia_modules.vector_stores.filters.compilers import compiler_for
 from ia_modules.vector_stores.filters.evaluate import instant
+from ia_modules.vector_stores.testing.filter_table import CONDITIONS, conditions_on
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # importing the client changes the filters and warns of its own dependencies

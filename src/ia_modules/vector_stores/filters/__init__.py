@@ -17,6 +17,7 @@ from ia_modules.vector_stores.filters.nodes import (
     any_of,
     as_node,
     not_,
+    operators_in,
 )
 from ia_modules.vector_stores.filters.normalize import normalize
 from ia_modules.vector_stores.filters.serialize import from_json, to_json
@@ -41,6 +42,7 @@ __all__ = [
     "matches",
     "normalize",
     "not_",
+    "operators_in",
     "parse_where",
     "predicate",
     "resolve",

@@ -29,6 +29,7 @@ __all__ = [
     "any_of",
     "as_node",
     "not_",
+    "operators_in",
 ]
 
 Scalar: TypeAlias = str | bool | int | float | None
@@ -149,6 +150,17 @@ def as_node(filters: FilterLike) -> Node:
             raise ValueError(f"filters must hold SearchFilter objects or expressions, not {type(item).__name__}")
         children.append(item.__filter_node__())
     return children[0] if len(children) == 1 else And(tuple(children))
+
+
+def operators_in(node: Node) -> frozenset[str]:
+    """The operators that occur in a tree."""
+    if isinstance(node, Condition):
+        return frozenset({node.operator})
+    if isinstance(node, Not):
+        return operators_in(node.child)
+    if isinstance(node, And | Or):
+        return frozenset().union(*map(operators_in, node.children))
+    return operators_in(node.__filter_node__())
 
 
 def _parts(kind: type[And] | type[Or], node: Node) -> tuple[Node, ...]:

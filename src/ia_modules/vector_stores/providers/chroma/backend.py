@@ -14,7 +14,18 @@ from numpy.typing import NDArray
 from ia_modules.vector_stores.errors import MissingDependencyError
 from ia_modules.vector_stores.providers.chroma.layout import replacement
 
-__all__ = ["Backend", "Handle", "Rows", "finished", "import_chromadb", "rewritten", "settings", "with_replacements"]
+__all__ = [
+    "LIST_PAGE",
+    "Backend",
+    "Handle",
+    "Rows",
+    "finished",
+    "holding_lists",
+    "import_chromadb",
+    "rewritten",
+    "settings",
+    "with_replacements",
+]
 
 T = TypeVar("T")
 
@@ -73,8 +84,8 @@ class Backend(Protocol):
     ) -> Handle:
         """Create a collection; an existing one is an error unless ``if_missing``."""
 
-    async def drop(self, name: str) -> None:
-        """Delete a collection."""
+    async def drop(self, handle: Handle) -> None:
+        """Delete a collection, and first the rows that would leave something behind."""
 
     async def collections(self) -> Sequence[Handle]:
         """All collections."""
@@ -127,6 +138,24 @@ def settings(**given: Any) -> Any:
         if not field.is_required()
     }
     return Settings(**({"_env_file": None} | stated | {"anonymized_telemetry": False} | given))
+
+
+LIST_PAGE = 2_000
+"""Rows whose metadata is read at a time before a collection is deleted."""
+
+
+def holding_lists(stored: dict[str, Any]) -> list[str]:
+    """Ids of the rows that have a list in their metadata.
+
+    Chroma deletes a collection without the lists of its rows, and gives their row numbers to whatever is written next
+    into any collection, which then has those lists (chroma-core/chroma#7594). Deleting the rows themselves is done
+    right, so those with a list are deleted before their collection is.
+    """
+    return [
+        row_id
+        for row_id, native in zip(stored["ids"], stored["metadatas"], strict=True)
+        if native and any(type(value) is list for value in native.values())
+    ]
 
 
 def with_replacements(rows: Rows, stored: dict[str, Any]) -> Rows:

@@ -19,9 +19,11 @@ from typing import Any, TypeVar
 
 from ia_modules.vector_stores.errors import MissingDependencyError, StoreLockedError
 from ia_modules.vector_stores.providers.chroma.backend import (
+    LIST_PAGE,
     Handle,
     Rows,
     finished,
+    holding_lists,
     import_chromadb,
     rewritten,
     settings,
@@ -148,6 +150,8 @@ class EmbeddedBackend:
                 engine.stop()
             try:
                 if self._private:
+                    for collection in client.list_collections():
+                        _clear_lists(collection, engine.piece)
                     client._admin_client.delete_database(self._database)  # noqa: SLF001 - Chroma has no other handle
                 client.close()
             finally:
@@ -187,9 +191,15 @@ class EmbeddedBackend:
 
         return await self._write(create)
 
-    async def drop(self, name: str) -> None:
-        """Delete a collection."""
-        await self._write(lambda: self._client.delete_collection(name))
+    async def drop(self, handle: Handle) -> None:
+        """Delete a collection, and first the rows that would leave something behind."""
+
+        def drop() -> None:
+            assert self._engine is not None
+            _clear_lists(handle, self._engine.piece)
+            self._client.delete_collection(handle.name)
+
+        await self._write(drop)
 
     async def collections(self) -> list[Handle]:
         """All collections."""
@@ -271,6 +281,20 @@ class EmbeddedBackend:
     async def _write(self, work: Callable[[], T]) -> T:
         assert self._engine is not None, "the store is not connected"
         return await finished(asyncio.get_running_loop().run_in_executor(self._engine.writer, work))
+
+
+def _clear_lists(handle: Handle, piece: int) -> None:
+    """Delete the rows that have a list; see :func:`holding_lists`."""
+    ids: list[str] = []
+    page: list[str] | None = None
+    seen = 0
+    while page is None or len(page) == LIST_PAGE:
+        stored = handle.get(include=["metadatas"], limit=LIST_PAGE, offset=seen)
+        page = stored["ids"]
+        seen += len(page)
+        ids += holding_lists(stored)
+    for start in range(0, len(ids), piece):
+        handle.delete(ids=ids[start : start + piece])
 
 
 def _lock(path: str) -> Any:

@@ -36,7 +36,8 @@ def map_error(error: Exception) -> VectorStoreError | None:
             return ConnectionError(f"the Chroma server can't be reached: {text}")
     chroma = sys.modules.get("chromadb.errors")
     if chroma is None or not isinstance(error, chroma.ChromaError):
-        return None
+        theirs = type(error).__module__.partition(".")[0] in ("chromadb", "httpx")
+        return VectorStoreError(f"{type(error).__name__}: {text}") if theirs else None
     if "already exists" in text or isinstance(error, chroma.UniqueConstraintError):
         return IndexAlreadyExistsError(text)
     if isinstance(error, chroma.NotFoundError):

@@ -49,6 +49,7 @@ __all__ = [
 
 _JSON = "~m"
 _NO_TEXT = "~t"
+_LIST = list_key("")
 _ENCODED = "ia--"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 _IPV4 = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
@@ -132,6 +133,9 @@ def decode(native: Mapping[str, Any] | None) -> dict[str, Any]:
         return metadata
     metadata = dict(native)
     metadata.pop(_NO_TEXT, None)
+    for key, value in native.items():
+        if type(value) is list and key.startswith(_LIST):  # left by a deleted row of a program that is not ours
+            del metadata[key]
     return metadata
 
 

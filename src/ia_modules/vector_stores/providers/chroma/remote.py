@@ -20,9 +20,11 @@ from ia_modules.vector_stores.errors import (
     VectorStoreError,
 )
 from ia_modules.vector_stores.providers.chroma.backend import (
+    LIST_PAGE,
     Handle,
     MetadataChange,
     Rows,
+    holding_lists,
     import_chromadb,
     rewritten,
     settings,
@@ -131,9 +133,19 @@ class RemoteBackend:
         )
         return self._handle(model)
 
-    async def drop(self, name: str) -> None:
-        """Delete a collection."""
-        await self._server.delete_collection(name, **self._scope)
+    async def drop(self, handle: Handle) -> None:
+        """Delete a collection, and first the rows that would leave something behind."""
+        ids: list[str] = []
+        page: list[str] | None = None
+        seen = 0
+        while page is None or len(page) == LIST_PAGE:
+            stored = await handle.get(include=["metadatas"], limit=LIST_PAGE, offset=seen)
+            page = stored["ids"]
+            seen += len(page)
+            ids += holding_lists(stored)
+        for start in range(0, len(ids), LIST_PAGE):
+            await handle.delete(ids=ids[start : start + LIST_PAGE])
+        await self._server.delete_collection(handle.name, **self._scope)
 
     async def collections(self) -> Sequence[Handle]:
         """All collections."""

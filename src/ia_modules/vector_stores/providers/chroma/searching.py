@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ia_modules.vector_stores.errors import InvalidDocumentError
 from ia_modules.vector_stores.filters import MATCH_ALL, Node, Predicate, predicate
 from ia_modules.vector_stores.filters.compilers.base import Compiled
 from ia_modules.vector_stores.filters.compilers.chroma import ChromaCompiler
@@ -287,8 +286,6 @@ def _query_vector(request: SearchRequest) -> NDArray[np.float32]:
     if request.metric is DistanceMetric.COSINE:  # only the direction counts
         wide = vector.astype(np.float64)
         return np.asarray(wide / np.linalg.norm(wide), dtype=np.float32)
-    if square >= 1e30:
-        raise InvalidDocumentError("chroma can't compare a query vector that long", provider="chroma")
     return vector
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import _thread
 import asyncio
-import math
+import dataclasses
 import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, TypeVar
-
-import numpy as np
 
 from ia_modules.vector_stores.base import VectorStoreBase
 from ia_modules.vector_stores.capabilities import Capabilities
@@ -18,7 +16,6 @@ from ia_modules.vector_stores.documents import DocumentBatch
 from ia_modules.vector_stores.errors import (
     IndexAlreadyExistsError,
     IndexNotFoundError,
-    InvalidDocumentError,
     VectorStoreError,
 )
 from ia_modules.vector_stores.filters import MATCH_ALL, Node, predicate
@@ -47,18 +44,19 @@ DEFAULT_PATH = "./chroma"
 """Where Chroma's own client keeps its data if it is told nothing."""
 
 _PAGE = 1000
-_LARGEST, _SMALLEST = 1e30, 1e-30
 _HNSW_OPTIONS = frozenset(
     {"ef_construction", "ef_search", "max_neighbors", "num_threads", "batch_size", "sync_threshold", "resize_factor"}
 )
 _METRICS = {space: metric for metric, space in SPACES.items()}
 
-_CAPABILITIES = Capabilities(
+_REMOTE = Capabilities(
     provider="chroma",
     metrics=frozenset(SPACES),
     embedded=True,
     remote=True,
     max_batch_size=5461,
+    # Chroma's distances are single precision throughout: beyond this they would be NaN, infinite or 0.
+    vector_lengths=(1e-15, 1e15),
     filters={
         "exists": "checked",
         "gt": "checked",
@@ -67,9 +65,8 @@ _CAPABILITIES = Capabilities(
         "lte": "checked",
     },
     batch_search=True,
-    shared_by_processes=False,
-    max_event_loop_stall_ms=100.0,
 )
+_EMBEDDED = dataclasses.replace(_REMOTE, shared_by_processes=False, max_event_loop_stall_ms=100.0)
 
 
 class ChromaVectorStore(VectorStoreBase):
@@ -85,6 +82,7 @@ class ChromaVectorStore(VectorStoreBase):
     """
 
     provider: ClassVar[str] = "chroma"
+    client_packages: ClassVar[tuple[str, ...]] = ("chromadb", "httpx")
 
     def __init__(self, config: VectorStoreConfig) -> None:
         super().__init__(config)
@@ -114,7 +112,7 @@ class ChromaVectorStore(VectorStoreBase):
     @property
     def capabilities(self) -> Capabilities:
         """What this provider can do."""
-        return _CAPABILITIES
+        return _EMBEDDED if self.config.host is None else _REMOTE
 
     def _map_error(self, error: Exception) -> VectorStoreError | None:
         return map_error(error)
@@ -153,8 +151,9 @@ class ChromaVectorStore(VectorStoreBase):
             raise self._index_not_found()
         # The default namespace's collection is what makes the index exist, so it goes last: cut short in between,
         # the index is still there to be deleted again, and nothing can come back to life in a new one.
-        for namespace in sorted(await self._collections(), reverse=True):
-            await self._backend.drop(self._collection_name(namespace))
+        collections = await self._collections()
+        for namespace in sorted(collections, reverse=True):
+            await self._backend.drop(collections[namespace])
 
     async def _load_index(self) -> IndexInfo | None:
         handle = await self._backend.find(self._collection_name(""))
@@ -194,7 +193,6 @@ class ChromaVectorStore(VectorStoreBase):
     # Writing
 
     async def _upsert(self, batch: DocumentBatch, namespace: str) -> None:
-        _check_magnitudes(batch)
         rows = Rows(batch.ids, batch.vectors, [encode(metadata) for metadata in batch.metadatas], batch.texts)
         await self._on(namespace, lambda handle: self._backend.replace(handle, rows), None, make=True)
 
@@ -219,7 +217,7 @@ class ChromaVectorStore(VectorStoreBase):
     async def _empty_namespace(self, namespace: str) -> int:
         async def drop(handle: Handle) -> int:
             count = await self._backend.count(handle)
-            await self._backend.drop(handle.name)
+            await self._backend.drop(handle)
             self._handles.pop(namespace, None)
             return count
 
@@ -328,18 +326,3 @@ class ChromaVectorStore(VectorStoreBase):
             )
         self._handles[namespace] = handle
         return handle
-
-
-def _check_magnitudes(batch: DocumentBatch) -> None:
-    """Chroma's distances are single precision throughout, and would be NaN or 0 for such vectors."""
-    with np.errstate(over="ignore", under="ignore"):
-        squares = np.einsum("ij,ij->i", batch.vectors, batch.vectors)
-    if squares.min() > _SMALLEST and squares.max() < _LARGEST:
-        return
-    for document_id, vector, square in zip(batch.ids, batch.vectors, squares.tolist(), strict=True):
-        if not square < _LARGEST or (square <= _SMALLEST and vector.any()):
-            raise InvalidDocumentError(
-                f"document {document_id!r}: chroma can't compare a vector of length {math.sqrt(square):.3g}",
-                document_id=document_id,
-                provider="chroma",
-            )

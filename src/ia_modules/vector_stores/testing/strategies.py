@@ -1,4 +1,4 @@
-"""Hypothesis strategies for metadata and filters.
+"""Hypothesis strategies for what goes into a store: ids, vectors, metadata, documents and filters.
 
 Fields and values come from small pools that both share, so that generated filters often hold; the pools are made of
 the cases where databases differ.
@@ -11,6 +11,23 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from ia_modules.vector_stores.filters import And, Condition, Node, Not, Or
+from ia_modules.vector_stores.models import VectorDocument
+
+__all__ = [
+    "conditions",
+    "documents",
+    "filters",
+    "floats",
+    "ids",
+    "integers",
+    "metadata",
+    "stored_scalars",
+    "strings",
+    "texts",
+    "trees",
+    "values",
+    "vectors",
+]
 
 FIELDS = ("a", "b", "a.b", "a.b.c", "b.c", "odd key", "ключ", "_x-1")
 
@@ -48,19 +65,23 @@ BOUNDARIES = (2**53 - 1, 2**53, 2**53 + 1, 2**63 - 1, -(2**63), -(2**53) - 1)
 
 
 def strings() -> st.SearchStrategy[str]:
+    """Strings at which databases differ, and any others."""
     return st.sampled_from(STRINGS + DATES + NOT_DATES) | st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
 
 
 def integers() -> st.SearchStrategy[int]:
+    """Integers of 64 bits, most of them near a boundary."""
     return st.integers(-3, 3) | st.sampled_from(BOUNDARIES) | st.integers(-(2**63), 2**63 - 1)
 
 
 def floats() -> st.SearchStrategy[float]:
+    """Finite doubles."""
     pool = st.sampled_from([-0.0, 0.5, 1.0, 2.0, 2.0**53, 2.0**53 + 2, 2.0**63, 1e300])
     return pool | st.floats(allow_nan=False, allow_infinity=False)
 
 
 def stored_scalars() -> st.SearchStrategy[object]:
+    """Scalars that metadata may hold, None among them."""
     return st.none() | st.booleans() | integers() | floats() | strings()
 
 
@@ -75,6 +96,7 @@ def values(max_leaves: int = 5) -> st.SearchStrategy[object]:
 
 
 def metadata() -> st.SearchStrategy[dict[str, object]]:
+    """Metadata of one document."""
     return st.dictionaries(st.sampled_from(FIELDS), values(), max_size=4)
 
 
@@ -85,6 +107,7 @@ def numbers_to_compare() -> st.SearchStrategy[int | float]:
 
 
 def conditions(fields: tuple[str, ...] = FIELDS) -> st.SearchStrategy[Condition]:
+    """Every operator with every kind of value it takes."""
     field = st.sampled_from(fields)
     present = st.booleans() | numbers_to_compare() | strings()
     scalar = st.none() | present
@@ -119,3 +142,30 @@ def trees(leaves: Sequence[Node], depth: int = 3) -> st.SearchStrategy[Node]:
     inner = trees(leaves, depth - 1)
     group = st.lists(inner, min_size=1, max_size=3).map(tuple)
     return st.one_of(st.builds(And, group), st.builds(Or, group), st.builds(Not, inner), st.sampled_from(leaves))
+
+
+def ids() -> st.SearchStrategy[str]:
+    """Ids, most of them from a small pool so that they meet again."""
+    return st.sampled_from(["a", "b", "A", "1", "01", "é", "a b"]) | st.text(
+        st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8
+    )
+
+
+def texts() -> st.SearchStrategy[str | None]:
+    """Texts, None and the empty one among them."""
+    return st.none() | st.just("") | st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+
+
+def vectors(dimension: int = 3) -> st.SearchStrategy[list[float]]:
+    """Vectors of about unit scale; small integers often, so that ties and zero vectors occur."""
+    number = st.integers(-3, 3).map(float) | st.floats(-2, 2, width=32, allow_subnormal=False).map(
+        lambda x: round(x, 3)
+    )
+    return st.lists(number, min_size=dimension, max_size=dimension)
+
+
+def documents(dimension: int = 3, keys: st.SearchStrategy[str] | None = None) -> st.SearchStrategy[VectorDocument]:
+    """Whole documents."""
+    return st.builds(
+        VectorDocument, id=ids() if keys is None else keys, vector=vectors(dimension), metadata=metadata(), text=texts()
+    )

@@ -1,0 +1,1 @@
+"""The conformance kit: what decides whether a provider is one."""
