@@ -12,7 +12,7 @@ from ia_modules.vector_stores.testing.case import Scale
 __all__ = ["generated", "generation_settings"]
 
 
-def generation_settings(scale: Scale, examples: int, **given_settings: int) -> settings:
+def generation_settings(scale: Scale, examples: int, steps: int = 50) -> settings:
     """Hypothesis settings for so many examples."""
     phases = [Phase.generate, *([Phase.shrink] if scale.shrink else [])]
     return settings(
@@ -24,7 +24,7 @@ def generation_settings(scale: Scale, examples: int, **given_settings: int) -> s
         suppress_health_check=list(HealthCheck),
         print_blob=False,
         report_multiple_bugs=False,
-        **given_settings,
+        stateful_step_count=steps,
     )
 
 

@@ -125,7 +125,7 @@ class ChromaCompiler(FilterCompiler):
         inclusive = "$gte" if upwards else "$lte"
         near = _moved(value, abs(value) * _NEAR, downwards=upwards)
         exact = abs(value) < _EXACT_DOUBLE and (isinstance(value, int) or survives(value))
-        native: Native = {key: {f"${operator}": value}} if exact else {key: {inclusive: near}}
+        native: Native = _comparison(key, operator, value) if exact else {key: {inclusive: near}}
         if not self._companions:
             return native if exact else Superset(native, _LARGE)
         return Superset({"$or": [native, {near_key(field): {inclusive: near}}]}, "Chroma keeps some doubles inexactly")
@@ -193,11 +193,35 @@ class ChromaCompiler(FilterCompiler):
 
 
 def _equality(key: str, values: Sequence[Scalar], *, negated: bool) -> Native:
-    if len(values) == 1:
-        return {key: {"$ne" if negated else "$eq": values[0]}}
-    if any(type(v) is float for v in values):  # a list is of one kind
-        values = [float(v) for v in values if isinstance(v, int | float)]
-    return {key: {"$nin" if negated else "$in": list(values)}}
+    # To compare a stored integer with a fraction, Chroma cuts the fraction off: 1 would equal 1.5.
+    fractions = [v for v in values if isinstance(v, float) and not v.is_integer()]
+    parts: list[Native] = []
+    if whole := [v for v in values if v not in fractions]:
+        if any(type(v) is float for v in whole):  # a list is of one kind
+            whole = [float(v) for v in whole if isinstance(v, int | float)]
+        listed: Native = {key: {"$nin" if negated else "$in": whole}}
+        parts.append({key: {"$ne" if negated else "$eq": whole[0]}} if len(whole) == 1 else listed)
+    for value in fractions:
+        if negated:
+            parts.append({"$or": [{key: {"$ne": value}}, {key: {"$eq": math.trunc(value)}}]})
+        else:
+            parts.append({"$and": [{key: {"$eq": value}}, {key: {"$ne": math.trunc(value)}}]})
+    return parts[0] if len(parts) == 1 else {"$and" if negated else "$or": parts}
+
+
+def _comparison(key: str, operator: str, value: float) -> Native:
+    """A range that is right for stored integers too, with which Chroma compares a fraction without its decimals."""
+    native: Native = {key: {f"${operator}": value}}
+    whole = math.trunc(value)
+    if whole == value:
+        return native
+    if operator == "lt" and value > 0:
+        return {"$or": [native, {key: {"$lte": whole}}]}
+    if operator == "gt" and value < 0:
+        return {"$or": [native, {key: {"$gte": whole}}]}
+    if (operator == "lte" and value < 0) or (operator == "gte" and value > 0):
+        return {"$and": [native, {key: {"$ne": whole}}]}
+    return native
 
 
 def _only_inexact(value: Scalar) -> bool:

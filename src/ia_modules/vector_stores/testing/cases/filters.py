@@ -56,6 +56,7 @@ async def selects(
     scanned = [one.id async for one in store.scan(namespace, filters, include_vectors=False)]
     same(len(scanned), len(set(scanned)), f"distinct documents in a scan with {filters!r}")
     same_ids(scanned, expected, f"scan with {filters!r}")
+    same(await store.count(filters, namespace), len(expected), f"count with {filters!r}")
     found = await store.search([1, 0, 0], len(documents), filters, namespace, include_metadata=False)
     same_ids((result.id for result in found.results), expected, f"search with {filters!r}")
 

@@ -15,7 +15,7 @@ from ia_modules.vector_stores.testing.compare import holds, raises, same, same_d
 
 __all__ = ["IDS", "NAMESPACES"]
 
-IDS = (
+_IDS = (
     *("1", "01", "1.0", "12", "-1", "0x1", str(2**64)),
     *(
         "a",
@@ -41,7 +41,7 @@ IDS = (
     *("\U0001f600", "\U0001f468\u200d\U0001f469", "日本語", "русский", "עברית", "العربية", "\U0010ffff", "\ue000"),
     *("x" * 512, "x" * 511, "é" * 256, "\U0001f600" * 128),
 )
-IDS = tuple(dict.fromkeys(name for name in IDS if name))
+IDS: tuple[str, ...] = tuple(dict.fromkeys(name for name in _IDS if name))
 
 NAMESPACES = (
     *("", "a", "A", "á", "a\u0301", "default", "__default__", "_default", "None", "null", "*", "%", " ", " a", "a "),

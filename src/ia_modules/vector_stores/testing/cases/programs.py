@@ -151,5 +151,5 @@ def generated_programs(ctx: Context) -> None:
     programs = machine(ctx, store)
     if ctx.scale.seed is not None:
         programs = seed(ctx.scale.seed)(programs)
-    settings = generation_settings(ctx.scale, ctx.scale.programs, stateful_step_count=_STEPS)
+    settings = generation_settings(ctx.scale, ctx.scale.programs, steps=_STEPS)
     run_state_machine_as_test(programs, settings=settings)
