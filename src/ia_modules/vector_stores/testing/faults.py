@@ -9,7 +9,7 @@ from typing import Any
 
 from ia_modules.vector_stores.base import VectorStoreBase
 
-__all__ = ["DATA", "PRIMITIVES", "WRITES", "failing", "primitives_called"]
+__all__ = ["DATA", "PRIMITIVES", "WRITES", "Primitive", "failing", "primitives_called", "wrapped"]
 
 WRITES = ("_upsert", "_update_metadata", "_delete_ids", "_delete_where", "_empty_namespace")
 READS = ("_search", "_fetch", "_count", "_scan_page", "_stats", "_namespaces")
@@ -20,7 +20,7 @@ Primitive = Callable[..., Awaitable[Any]]
 
 
 @contextmanager
-def _wrapped(
+def wrapped(
     store: VectorStoreBase, names: tuple[str, ...], wrap: Callable[[str, Primitive], Primitive]
 ) -> Iterator[None]:
     """Replace primitives of one store object for a while."""
@@ -49,7 +49,7 @@ def primitives_called(store: VectorStoreBase) -> Iterator[list[str]]:
 
         return noted
 
-    with _wrapped(store, PRIMITIVES, wrap):
+    with wrapped(store, PRIMITIVES, wrap):
         yield called
 
 
@@ -77,5 +77,5 @@ def failing(store: VectorStoreBase, name: str, *errors: Exception, lost_answer: 
 
         return faulty
 
-    with _wrapped(store, (name,), wrap):
+    with wrapped(store, (name,), wrap):
         yield calls

@@ -41,6 +41,9 @@ _SHAPES: tuple[Any, ...] = (
     {"b": {}},
 )
 
+_KEYS_WITH_DOT: tuple[Any, ...] = (None, [], 1, "red", "2024-05-01")
+_OBJECTS: tuple[Any, ...] = (None, [], ["red"], 1, 2, "2024-05-02")
+
 DOCUMENTS: list[dict[str, Any]] = [
     {},
     {"other": 1},
@@ -52,11 +55,7 @@ DOCUMENTS: list[dict[str, Any]] = [
     *({"a": {"b": [v]}} for v in (1, "red", "2024-05-01", True)),
     *({"a.b": v} for v in (*_VALUES, [], ["red"], [1])),
     # Both spellings at once: the key with the dot decides, even if it holds nothing.
-    *(
-        {"a.b": v, "a": {"b": w}}
-        for v in (None, [], 1, "red", "2024-05-01")
-        for w in (None, [], ["red"], 1, 2, "2024-05-02")
-    ),
+    *({"a.b": v, "a": {"b": w}} for v in _KEYS_WITH_DOT for w in _OBJECTS),
 ]
 
 _BEYOND = (2**63, 2**64 + 1, 2**64 - 1, -(2**64) - 1, -(2**64) + 1)

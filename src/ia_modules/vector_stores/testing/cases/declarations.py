@@ -16,6 +16,7 @@ from ia_modules.vector_stores.testing.case import Context, case, doc
 from ia_modules.vector_stores.testing.cases.filters import TABLE
 from ia_modules.vector_stores.testing.cases.identity import everything
 from ia_modules.vector_stores.testing.compare import holds, raises, same, same_ids, same_ranking
+from ia_modules.vector_stores.testing.faults import Primitive, wrapped
 from ia_modules.vector_stores.testing.filter_table import CONDITIONS
 from ia_modules.vector_stores.testing.model import Model
 
@@ -87,16 +88,19 @@ async def batches(ctx: Context) -> None:
     limit = ctx.capabilities.max_batch_size
     count = min(limit + 1 if limit is not None else 2_000, 12_000)
     store = await ctx.store()
-    inner, sizes = store._upsert, list[int]()  # noqa: SLF001
+    sizes: list[int] = []
 
-    async def counted(batch: Any, namespace: str) -> None:
-        sizes.append(len(batch))
-        await inner(batch, namespace)
+    def counted(_: str, inner: Primitive) -> Primitive:
+        async def upsert(batch: Any, namespace: str) -> None:
+            sizes.append(len(batch))
+            await inner(batch, namespace)
 
-    store._upsert = counted  # type: ignore[method-assign]  # noqa: SLF001
+        return upsert
+
     row = np.array([1, 2, 3], dtype=np.float32)
     row.flags.writeable = False
-    written = await store.upsert([doc(f"d{i}", row) for i in range(count)], batch_size=10**6)
+    with wrapped(store, ("_upsert",), counted):
+        written = await store.upsert([doc(f"d{i}", row) for i in range(count)], batch_size=10**6)
     same(written["upserted"], count, "upserted")
     holds(limit is None or max(sizes) <= limit, f"a request held {max(sizes)} documents; the limit is {limit}")
     same(await store.count(), count, "count")
@@ -119,7 +123,7 @@ async def operators(ctx: Context) -> None:
                 store.delete(filters=node),
                 anext(store.scan(filters=node)),
             ):
-                await raises(call, UnsupportedOperationError, f"a call with {node!r}", operator)  # type: ignore[arg-type]
+                await raises(call, UnsupportedOperationError, f"a call with {node!r}", operator)
         same_ids(await everything(store), TABLE, "documents after all that was refused")
         right = 0
         for node in nodes:

@@ -31,7 +31,7 @@ from ia_modules.vector_stores.testing.case import Context, case, doc
 from ia_modules.vector_stores.testing.cases.identity import everything
 from ia_modules.vector_stores.testing.cases.validation import drained
 from ia_modules.vector_stores.testing.compare import holds, raises, same, same_document, same_documents, same_ids
-from ia_modules.vector_stores.testing.faults import DATA, failing
+from ia_modules.vector_stores.testing.faults import DATA, Primitive, failing, wrapped
 
 __all__: list[str] = []
 
@@ -96,18 +96,19 @@ async def waiting_and_deadlines(ctx: Context) -> None:
         await hasty.count()
     except OperationTimeoutError:
         return  # a database that is too slow for this to say anything
-    inner = hasty._count  # noqa: SLF001
+    started = time.monotonic()
+    with wrapped(hasty, ("_count",), lambda _, inner: _hanging(inner)):
+        await raises(hasty.count(), OperationTimeoutError, "a call that hangs, with timeout=0.2")
+    holds(time.monotonic() - started < 5, "a call that hangs must end with config.timeout")
+    same(await hasty.count(), 1, "count after a call that ran out of time")
 
-    async def hanging(*arguments: Any) -> int:
+
+def _hanging(inner: Primitive) -> Primitive:
+    async def hanging(*arguments: Any) -> Any:
         await asyncio.sleep(30)
         return await inner(*arguments)
 
-    hasty._count = hanging  # type: ignore[method-assign]  # noqa: SLF001
-    started = time.monotonic()
-    await raises(hasty.count(), OperationTimeoutError, "a call that hangs, with timeout=0.2")
-    holds(time.monotonic() - started < 5, "a call that hangs must end with config.timeout")
-    del hasty._count  # noqa: SLF001
-    same(await hasty.count(), 1, "count after a call that ran out of time")
+    return hanging
 
 
 @case("7.2")
@@ -154,18 +155,19 @@ async def a_later_batch_fails(ctx: Context) -> None:
     """The error says which documents are stored and which are not, and that is so; sending them again works."""
     documents = [doc(f"d{i}", (1, i, 0), {"n": i}) for i in range(10)]
     store = await ctx.store(max_retries=0)
-    inner, calls = store._upsert, iter(range(100))  # noqa: SLF001
+    calls = iter(range(100))
 
-    async def third_fails(*arguments: Any) -> None:
-        if next(calls) == 2:
-            raise ConnectionError("lost")
-        await inner(*arguments)
+    def third_fails(_: str, inner: Primitive) -> Primitive:
+        async def upsert(*arguments: Any) -> None:
+            if next(calls) == 2:
+                raise ConnectionError("lost")
+            await inner(*arguments)
 
-    store._upsert = third_fails  # type: ignore[method-assign]  # noqa: SLF001
-    error = await raises(
-        store.upsert(documents, batch_size=3), PartialFailureError, "an upsert whose third batch fails"
-    )
-    del store._upsert  # noqa: SLF001
+        return upsert
+
+    with wrapped(store, ("_upsert",), third_fails):
+        call = store.upsert(documents, batch_size=3)
+        error = await raises(call, PartialFailureError, "an upsert whose third batch fails")
     same(error.succeeded, [f"d{i}" for i in range(6)], "succeeded")
     same(sorted(error.failed), [f"d{i}" for i in range(6, 10)], "failed")
     holds(all(isinstance(cause, VectorStoreError) for cause in error.failed.values()), "failed must map to errors")
@@ -214,11 +216,15 @@ async def cancelled_half_way(ctx: Context) -> None:
                     await asyncio.sleep(0)
             else:
                 await asyncio.sleep(moment)
-            task.cancel()
+            asked = task.cancel()
             await asyncio.wait([task], timeout=30)
             holds(task.done(), f"{what}: the call did not end within 30 s")
-            if not task.cancelled() and (error := task.exception()) is not None:
-                holds(False, f"{what}: raised {type(error).__name__} ({error}) instead of CancelledError")
+            if asked and not task.cancelled():
+                error = task.exception()
+                how = "went on to its end" if error is None else f"raised {type(error).__name__} ({error})"
+                holds(False, f"{what}: the call {how}, instead of CancelledError")
+            elif not task.cancelled():
+                task.result()
             for document in (await everything(store)).values():
                 versions = [old[document.id], new[document.id], changed[document.id]]
                 same_document(document, min(versions, key=lambda one: one.metadata != document.metadata), what)
@@ -265,12 +271,13 @@ async def secrets_stay_secret(ctx: Context) -> None:
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     shown: list[str] = []
+    extra: dict[str, Any] = {} if given else {"api_key": SECRET}
     try:
         store = await ctx.store(
             [doc("a", metadata={"k": PRIVATE}, text=PRIVATE)],
             max_retries=1,
             retry_delay=0.0,
-            **({} if given else {"api_key": SECRET}),
+            **extra,
         )
         shown += [repr(store), str(store), repr(store.config), str(store.config), store.config.to_url()]
         for call in CALLS.values():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -150,20 +151,18 @@ async def algebra(ctx: Context) -> None:
 @case("4.8")
 async def none_is_no_value(ctx: Context) -> None:
     """A key with None is found as a missing key is."""
-    documents = {
-        name: doc(name, metadata=metadata)
-        for name, metadata in {
-            "missing": {},
-            "none": {"a": None},
-            "zero": {"a": 0},
-            "false": {"a": False},
-            "empty": {"a": ""},
-            "list": {"a": []},
-            "list of none": {"a": [None]},
-            "object": {"a": {}},
-            "deep none": {"a": {"b": None}},
-        }.items()
+    metadatas: dict[str, dict[str, Any]] = {
+        "missing": {},
+        "none": {"a": None},
+        "zero": {"a": 0},
+        "false": {"a": False},
+        "empty": {"a": ""},
+        "list": {"a": []},
+        "list of none": {"a": [None]},
+        "object": {"a": {}},
+        "deep none": {"a": {"b": None}},
     }
+    documents = {name: doc(name, metadata=metadata) for name, metadata in metadatas.items()}
     store = await ctx.store(documents.values())
     without = ["missing", "none"]
     for node, expected in (
@@ -201,7 +200,7 @@ async def lists_of_filters(ctx: Context) -> None:
         (Or(()), []),
         ([odd, Or(())], []),
     ):
-        given: FilterLike = filters  # type: ignore[assignment]
+        given: FilterLike = filters
         names = [f"d{i}" for i in expected]
         if refused(ctx, given):
             await selects(ctx, store, given, documents)
@@ -221,7 +220,7 @@ async def every_call_means_the_same(ctx: Context) -> None:
         namespace = f"n{i}"
         if refused(ctx, node):
             for call in (store.search([1, 0, 0], filters=node), store.count(node), store.delete(filters=node)):
-                await raises(call, UnsupportedOperationError, f"a call with {node!r}")  # type: ignore[arg-type]
+                await raises(call, UnsupportedOperationError, f"a call with {node!r}")
             continue
         await store.upsert(list(TABLE.values())[::3], namespace=namespace)
         kept = dict(list(TABLE.items())[::3])
@@ -238,21 +237,19 @@ async def every_call_means_the_same(ctx: Context) -> None:
 @case("4.11")
 async def fields_and_paths(ctx: Context) -> None:
     """A path reaches into objects; a key that is spelled like the path comes first."""
-    documents = {
-        name: doc(name, metadata=metadata)
-        for name, metadata in {
-            "flat": {"a.b": 1},
-            "deep": {"a": {"b": 1}},
-            "both": {"a.b": 2, "a": {"b": 1}},
-            "flat none": {"a.b": None, "a": {"b": 1}},
-            "in a list": {"a": [{"b": 1}]},
-            "half": {"a": {"b.c": 1}},
-            "whole": {"a": {"b": {"c": 1}}},
-            "joined": {"a.b": {"c": 1}},
-            "dots": {"a..b": 1, ".": 1, "": {"": 1}},
-            "odd": {'x"y': 1, "x y": {"$z": 1}, "é": {"日": 1}},
-        }.items()
+    metadatas: dict[str, dict[str, Any]] = {
+        "flat": {"a.b": 1},
+        "deep": {"a": {"b": 1}},
+        "both": {"a.b": 2, "a": {"b": 1}},
+        "flat none": {"a.b": None, "a": {"b": 1}},
+        "in a list": {"a": [{"b": 1}]},
+        "half": {"a": {"b.c": 1}},
+        "whole": {"a": {"b": {"c": 1}}},
+        "joined": {"a.b": {"c": 1}},
+        "dots": {"a..b": 1, ".": 1, "": {"": 1}},
+        "odd": {'x"y': 1, "x y": {"$z": 1}, "é": {"日": 1}},
     }
+    documents = {name: doc(name, metadata=metadata) for name, metadata in metadatas.items()}
     store = await ctx.store(documents.values())
     for field in ("a.b", "a", "a.b.c", "a..b", ".", "", 'x"y', "x y.$z", "x y", "é.日", "b", "a.", ".b", "a.0.b"):
         for node in (Condition(field, "eq", 1), Condition(field, "exists", True), Condition(field, "ne", 1)):

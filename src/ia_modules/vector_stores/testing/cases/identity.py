@@ -81,7 +81,7 @@ async def same_id_in_two_namespaces(ctx: Context) -> None:
     same(await store.fetch(["x"], namespace="one"), [], "fetch of what was deleted")
     for arguments in ({"filters": Condition("in", "exists", True)}, {"delete_all": True}):
         await store.upsert([one], namespace="one")
-        await store.delete(namespace="one", **arguments)  # type: ignore[arg-type]
+        await store.delete(namespace="one", **arguments)
         same(await store.count(namespace="one"), 0, f"count after delete by {next(iter(arguments))}")
         await unharmed(f"delete by {next(iter(arguments))}")
     await store.upsert([one], namespace="one")

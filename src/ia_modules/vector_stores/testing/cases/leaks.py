@@ -31,7 +31,7 @@ def open_files() -> int | None:
 
 def tasks() -> set[asyncio.Task[object]]:
     """Tasks of this event loop but the one that asks."""
-    return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+    return asyncio.all_tasks() - {asyncio.current_task()}
 
 
 async def _cycle(ctx: Context, index_name: str) -> None:

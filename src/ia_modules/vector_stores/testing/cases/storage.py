@@ -10,6 +10,7 @@ import numpy as np
 from ia_modules.vector_stores.errors import InvalidDocumentError
 from ia_modules.vector_stores.filters import Condition
 from ia_modules.vector_stores.metrics import DistanceMetric
+from ia_modules.vector_stores.models import SearchResult, VectorDocument
 from ia_modules.vector_stores.testing.case import Context, case, doc
 from ia_modules.vector_stores.testing.cases.identity import everything
 from ia_modules.vector_stores.testing.compare import (
@@ -116,12 +117,10 @@ async def nothing_is_shared_with_the_caller(ctx: Context) -> None:
     await store.update_metadata("a", changes)
     changes["more"].append(2)
     expected.metadata["more"] = [1]
-    for read in (
-        found,
-        *(await store.fetch(["a"])),
-        *(await store.search([1, 0, 0])).results,
-        *[one async for one in store.scan()],
-    ):
+    read: Any
+    reads: list[VectorDocument | SearchResult] = [found, *(await store.fetch(["a"]))]
+    reads += [*(await store.search([1, 0, 0])).results, *[one async for one in store.scan()]]
+    for read in reads:
         read.metadata["list"].append("changed")
         read.metadata["n"] = "changed"
         (again,) = await store.fetch(["a"])

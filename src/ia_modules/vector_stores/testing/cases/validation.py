@@ -89,8 +89,9 @@ async def vectors_that_do_not_fit(ctx: Context) -> None:
             await raises(
                 store.search(np.array([1, value, 0])), InvalidDocumentError, f"search with {value} in an array"
             )
-        for vector in ([], [[1, 0, 0]], "abc", [1, None, 0], ["1", "0", "0"]):
-            await raises(store.search(vector), (InvalidDocumentError, InvalidDimensionError), f"search with {vector!r}")
+        nonsense: tuple[Any, ...] = ([], [[1, 0, 0]], "abc", [1, None, 0], ["1", "0", "0"])
+        for one in nonsense:
+            await raises(store.search(one), (InvalidDocumentError, InvalidDimensionError), f"search with {one!r}")
     same(called, [], "what the database was asked")
     same(await drained(store), ["old"], "documents after all that was refused")
 
@@ -222,7 +223,7 @@ async def documents_that_are_not_there(ctx: Context) -> None:
         same(await drained(store, namespace=namespace), [], "scan of an empty namespace")
         same(await store.fetch(["a"], namespace=namespace), [], "fetch in an empty namespace")
         for given in ({"ids": ["a"]}, {"filters": Condition("x", "ne", 1)}, {"delete_all": True}):
-            gone = (await store.delete(namespace=namespace, **given))["deleted"]  # type: ignore[arg-type]
+            gone = (await store.delete(namespace=namespace, **given))["deleted"]
             deleted(ctx, gone, 0, "a delete in an empty namespace")
     order = ["c", "missing", "a", "a", "b", "?"]
     same([one.id for one in await store.fetch(order)], ["c", "a", "a", "b"], "fetch in the order asked")

@@ -1,0 +1,55 @@
+"""The kit for pytest: ``from ia_modules.vector_stores.testing.suite import *`` and a fixture ``conformance_target``.
+
+The fixture gives a URL, a ``VectorStoreConfig`` or a ``ConformanceTarget``. Every case is a parameter of one test, so
+there is none to override. ``IA_CONFORMANCE_SCALE=10`` generates ten times as many filters and programs;
+``IA_CONFORMANCE_SEED=7`` others than everybody else's.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Any
+
+import pytest
+
+from ia_modules.vector_stores.testing.case import Case, Scale
+from ia_modules.vector_stores.testing.cases import CASES
+from ia_modules.vector_stores.testing.runner import check_target, run_case
+from ia_modules.vector_stores.testing.target import ConformanceTarget
+
+__all__ = ["test_conformance"]
+
+
+def scale_of_environment() -> Scale:
+    """How much to generate.
+
+    Raises:
+        ValueError: a variable is no number.
+    """
+    seed = os.environ.get("IA_CONFORMANCE_SEED")
+    scale = Scale(seed=None if seed is None else int(seed))
+    return scale.times(float(os.environ.get("IA_CONFORMANCE_SCALE", "1")))
+
+
+@cache
+def _checked(url: str, kind: type | None) -> None:
+    """Once for each target; the arguments are what tells targets apart."""
+    check_target(_targets[url, kind])
+
+
+_targets: dict[tuple[str, type | None], ConformanceTarget] = {}
+
+
+@pytest.mark.parametrize("conformance_case", CASES, ids=lambda case: case.name)
+def test_conformance(conformance_target: Any, conformance_case: Case) -> None:
+    """A rule of the portable semantics holds, or is refused as the provider declares."""
+    __tracebackhide__ = True
+    target = ConformanceTarget.of(conformance_target)
+    key = (target.config.to_url(), target.store_class)
+    _targets[key] = target
+    _checked(*key)
+    outcome = run_case(conformance_case, target, scale_of_environment())
+    if outcome.verdict == "fails":
+        rule = conformance_case.rule
+        pytest.fail(f"rule {rule.id} is broken: {rule.text}\n{outcome.message}", pytrace=False)
