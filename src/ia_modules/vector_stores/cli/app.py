@@ -18,6 +18,7 @@ from ia_modules.vector_stores.cli.session import (
     open_store,
     parsed_where,
     run,
+    run_plain,
     store_config,
 )
 
@@ -257,6 +258,33 @@ def doctor(
         return 0 if findings["healthy"] else 1
 
     run(context, command)
+
+
+@app.command()
+def conformance(
+    context: typer.Context,
+    store: Store = None,
+    rules: Annotated[
+        list[str] | None, typer.Option("--rule", "-r", help="A rule or section, such as 4.3 or 4; repeatable.")
+    ] = None,
+    scale: Annotated[float, typer.Option(min=0.001, help="Factor on 2,000 generated filters and 200 programs.")] = 1.0,
+    seed: Annotated[int | None, typer.Option(help="Generate others than the fixed ones.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't name each case as it is done.")] = False,
+    json_output: Json = False,
+) -> None:
+    """Check a store against every rule of the portable semantics.
+
+    Creates indexes of its own there, whose names begin with the index of the URL, and deletes them.
+    """
+
+    def command() -> int:
+        from ia_modules.vector_stores.cli.conforming import conformance_report, show_report
+
+        report = conformance_report(store_config(store), rules or [], scale, seed, live=not quiet)
+        as_json(report.to_json()) if json_output else show_report(report)
+        return 0 if report.conforms else 1
+
+    run_plain(context, command)
 
 
 @app.command()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ia_modules.vector_stores.embedders import Embedder
     from ia_modules.vector_stores.filters import Node
 
-__all__ = ["DEBUG", "UsageError", "note", "open_store", "parsed_where", "run", "store_config"]
+__all__ = ["DEBUG", "UsageError", "note", "open_store", "parsed_where", "run", "run_plain", "store_config"]
 
 FAILED, USAGE, INPUT_ERRORS, NOTHING_FOUND, INTERRUPTED = 1, 2, 3, 4, 130
 
@@ -38,9 +38,14 @@ def note(message: str) -> None:
 
 def run(context: typer.Context, command: Callable[[], Awaitable[int]]) -> NoReturn:
     """Run a command's coroutine to its exit code; whatever goes wrong becomes one line on standard error."""
+    run_plain(context, lambda: asyncio.run(_as_coroutine(command)))
+
+
+def run_plain(context: typer.Context, command: Callable[[], int]) -> NoReturn:
+    """The same for a command that is no coroutine."""
     debug = bool((context.obj or {}).get(DEBUG))
     try:
-        code = asyncio.run(_as_coroutine(command))
+        code = command()
         sys.stdout.flush()
     except KeyboardInterrupt:
         note("interrupted; what was written is kept, and running the same command again continues from there")

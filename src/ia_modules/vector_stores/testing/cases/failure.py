@@ -271,7 +271,9 @@ async def secrets_stay_secret(ctx: Context) -> None:
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     shown: list[str] = []
-    extra: dict[str, Any] = {} if given else {"api_key": SECRET}
+    extra: dict[str, Any] = {}
+    if not given:  # a key would turn TLS on where the server may have none
+        extra = {"api_key": SECRET, "tls": bool(ctx.target.config.tls)}
     try:
         store = await ctx.store(
             [doc("a", metadata={"k": PRIVATE}, text=PRIVATE)],

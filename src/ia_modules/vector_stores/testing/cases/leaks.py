@@ -58,7 +58,9 @@ async def _cycle(ctx: Context, index_name: str) -> None:
 @case("8.2")
 async def nothing_is_left_open(ctx: Context) -> None:
     """Stores come and go; tasks, threads, files and sockets don't add up, and nothing warns of being left open."""
-    index = (await ctx.store()).config.index_name
+    made = await ctx.store()
+    index = made.config.index_name
+    await made.disconnect()  # a store that stays open may share its connections with those that come and go
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         await _cycle(ctx, index)  # what is made once, such as a thread pool of the event loop, is made now

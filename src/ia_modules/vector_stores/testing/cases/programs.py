@@ -15,7 +15,7 @@ from ia_modules.vector_stores.filters import Node
 from ia_modules.vector_stores.models import VectorDocument
 from ia_modules.vector_stores.testing import strategies
 from ia_modules.vector_stores.testing.case import Context, case
-from ia_modules.vector_stores.testing.cases.filters import refused
+from ia_modules.vector_stores.testing.cases.filters import gather_first, refused
 from ia_modules.vector_stores.testing.cases.identity import deleted
 from ia_modules.vector_stores.testing.compare import same, same_documents, same_ranking
 from ia_modules.vector_stores.testing.generate import generation_settings
@@ -25,7 +25,7 @@ __all__: list[str] = []
 
 _NAMESPACES = ("", "n", "N", "ñ/.")
 _IDS = ("a", "b", "A", "ä", "1")
-_STEPS = 12
+_STEPS = 10
 
 namespaces = st.sampled_from(_NAMESPACES)
 some_ids = st.sampled_from(_IDS)
@@ -131,15 +131,18 @@ def machine(ctx: Context, store: VectorStoreBase) -> type[RuleBasedStateMachine]
             same(await store.list_namespaces(), model.names(), "list_namespaces")
             stats = await store.get_stats()
             same((stats.total_vectors, stats.dimension), (model.total(), 3), "total_vectors and dimension")
-            for namespace in _NAMESPACES:
-                known, where = model.documents(namespace), f"namespace {namespace!r}"
-                same_documents(await store.fetch(list(_IDS), namespace), known, f"fetch, {where}")
-                scanned = [one async for one in store.scan(namespace, self.node, batch_size=2)]
-                same_documents(scanned, model.documents(namespace, self.node), f"scan with {self.node!r}, {where}")
-                same(await store.count(namespace=namespace), len(known), f"count, {where}")
-                found = (await store.search(self.query, 3, self.node, namespace)).results
-                ranking = model.ranking(self.query, namespace, self.node)
-                same_ranking(found, ranking, 3, f"search with {self.node!r}, {where}")
+            await gather_first(self.compare_namespace(namespace) for namespace in _NAMESPACES)
+
+        async def compare_namespace(self, namespace: str) -> None:
+            model, node = self.model, self.node
+            known, where = model.documents(namespace), f"namespace {namespace!r}"
+            same_documents(await store.fetch(list(_IDS), namespace), known, f"fetch, {where}")
+            scanned = [one async for one in store.scan(namespace, node, batch_size=2)]
+            same_documents(scanned, model.documents(namespace, node), f"scan with {node!r}, {where}")
+            same(await store.count(namespace=namespace), len(known), f"count, {where}")
+            found = (await store.search(self.query, 3, node, namespace)).results
+            ranking = model.ranking(self.query, namespace, node)
+            same_ranking(found, ranking, 3, f"search with {node!r}, {where}")
 
     return Programs
 
