@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from ia_modules.vector_stores.capabilities import Capabilities
 from ia_modules.vector_stores.documents import DocumentBatch
 from ia_modules.vector_stores.errors import VectorStoreError
-from ia_modules.vector_stores.filters import Node
+from ia_modules.vector_stores.filters import MATCH_ALL, Node
 from ia_modules.vector_stores.models import IndexStats, SearchResult, VectorDocument
 from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
 
@@ -39,21 +39,20 @@ class Primitives(ABC):
     def capabilities(self) -> Capabilities:
         """What this provider can do, limits included."""
 
-    @abstractmethod
     def _map_error(self, error: Exception) -> VectorStoreError | None:
         """The client's exception as one of ours; None for one that the provider does not know."""
+        del error  # without a client there is none that could be meant
+        return None
 
-    @abstractmethod
-    async def _open(self) -> None:
+    async def _open(self) -> None:  # noqa: B027 - nothing to do without a connection
         """Connect; on failure nothing stays open."""
 
-    @abstractmethod
-    async def _close(self) -> None:
+    async def _close(self) -> None:  # noqa: B027 - likewise
         """Free all that :meth:`_open` made."""
 
-    @abstractmethod
     async def _ping(self) -> None:
-        """The cheapest request there is."""
+        """The cheapest request there is; if not filled in, a look for the index."""
+        await self._load_index()
 
     @abstractmethod
     async def _create_index(self, info: IndexInfo, options: dict[str, Any]) -> None:
@@ -89,11 +88,11 @@ class Primitives(ABC):
 
     @abstractmethod
     async def _delete_where(self, filters: Node, namespace: str) -> int | None:
-        """Delete what passes a filter (normal form, neither all nor nothing); how many did."""
+        """Delete what passes a filter (normal form, not ``MATCH_NONE``); how many did."""
 
-    @abstractmethod
     async def _empty_namespace(self, namespace: str) -> int | None:
         """Delete all of a namespace and keep the index; how many there were."""
+        return await self._delete_where(MATCH_ALL, namespace)
 
     @abstractmethod
     async def _search(self, request: SearchRequest) -> list[SearchResult]:

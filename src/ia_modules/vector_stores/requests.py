@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ia_modules.vector_stores.filters.nodes import Node
 from ia_modules.vector_stores.metrics import DistanceMetric
-from ia_modules.vector_stores.models import VectorDocument
+from ia_modules.vector_stores.models import SearchResult, VectorDocument
 
 __all__ = ["IndexInfo", "ScanPage", "SearchRequest"]
 
@@ -50,6 +50,16 @@ class SearchRequest:
     metric: DistanceMetric
     include_metadata: bool
     include_vectors: bool
+
+    def result(self, document: VectorDocument, score: float) -> SearchResult:
+        """A document that was found, with what was asked for; its metadata is not copied."""
+        return SearchResult(
+            id=document.id,
+            score=score,
+            metadata=document.metadata if self.include_metadata else {},
+            text=document.text if self.include_metadata else None,
+            vector=document.vector if self.include_vectors else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
