@@ -4,15 +4,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint types contracts unit integration beside live benchmark format docs clean
+.PHONY: help demo test lint types contracts unit integration conformance conformance-long conformance-page beside \
+	benchmark format docs clean
 
 help: ## list what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 demo: $(VENV)/.runtime ## install, index Python's own documentation into embedded Chroma, ask five questions
 	$(BIN)/ia-vectors demo
 
-test: lint types contracts unit integration beside ## everything that must hold
+test: lint types contracts unit integration conformance beside ## everything that must hold
 	@echo "All checks passed."
 
 lint: $(VENV)/.development ## style and formatting
@@ -30,6 +31,15 @@ unit: $(VENV)/.development ## tests that need no database server
 
 integration: $(VENV)/.development ## tests against real databases, started by the tests themselves
 	$(BIN)/pytest tests/integration
+
+conformance: $(VENV)/.development ## the conformance kit on every provider, and broken providers that it must catch
+	$(BIN)/pytest tests/conformance
+
+conformance-long: $(VENV)/.development ## the same with ten times as many filters and programs, not the usual ones
+	IA_CONFORMANCE_SCALE=10 IA_CONFORMANCE_SEED=$${IA_CONFORMANCE_SEED:-1} $(BIN)/pytest tests/conformance/test_providers.py
+
+conformance-page: $(VENV)/.development ## run the kit and write docs/conformance.md
+	$(BIN)/python scripts/conformance_page.py
 
 beside: $(VENV)/.development ## the built wheel beside PyPI's ia_modules, in an environment of its own
 	$(BIN)/python scripts/check_beside.py

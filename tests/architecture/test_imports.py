@@ -25,7 +25,7 @@ from processes import run_python
 
 ROOT = Path(str(package.__file__)).parents[3]
 CLIENTS = ["chromadb", "qdrant_client", "weaviate", "pinecone", "grpc", "httpx"]
-OTHERS = ["openai", "wordllama", "sentence_transformers", "typer", "rich", "bs4", "pyarrow", "sqlalchemy"]
+OTHERS = ["openai", "wordllama", "sentence_transformers", "typer", "rich", "bs4", "pyarrow", "sqlalchemy", "hypothesis"]
 LOADED = "import sys, {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
 
 
@@ -42,6 +42,7 @@ def loaded_by(module: str) -> set[str]:
         "ia_modules.vector_stores.factory",
         "ia_modules.vector_stores.filters",
         "ia_modules.vector_stores.embedders",
+        "ia_modules.vector_stores.testing",
         "ia_modules.vector_stores.providers.memory",
         "ia_modules.vector_stores.providers.chroma",
     ],

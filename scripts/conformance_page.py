@@ -1,0 +1,126 @@
+"""``docs/conformance.md``: the kit's findings on every provider that can run here.
+
+``python scripts/conformance_page.py`` runs the kit (about ten minutes) and writes the page. Tests compare its rules
+with those of the kit.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ia_modules.vector_stores import VectorStoreConfig
+from ia_modules.vector_stores.testing import CASES, RULES, ConformanceTarget, Outcome, Report, Scale, run_conformance
+from ia_modules.vector_stores.testing.rules import SECTIONS
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "conformance.md"
+_MARKS = {"holds": "holds", "gap": "refused", "fails": "**fails**"}
+
+
+@contextmanager
+def chroma_server(folder: str) -> Iterator[int]:
+    """A Chroma server on a loopback port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("chroma")), "run", "--path", folder, "--host", "127.0.0.1"]
+    with (Path(folder) / "server.log").open("wb") as log:
+        process = subprocess.Popen([*command, "--port", str(port)], stdout=log, stderr=subprocess.STDOUT)
+        try:
+            for _ in range(300):
+                try:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/heartbeat", timeout=2):
+                        break
+                except (urllib.error.URLError, ConnectionError, TimeoutError):
+                    time.sleep(0.1)
+            yield port
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
+
+
+@contextmanager
+def targets() -> Iterator[dict[str, ConformanceTarget]]:
+    """Every store that can run here, by the title of its column."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryDirectory() as served,
+        chroma_server(served) as port,
+    ):
+        configs = {
+            "memory": VectorStoreConfig(provider="memory", path="kit", index_name="kit"),
+            "chroma, in a folder": VectorStoreConfig(provider="chroma", path=folder, index_name="kit"),
+            "chroma, server": VectorStoreConfig(provider="chroma", host="127.0.0.1", port=port, index_name="kit"),
+        }
+        yield {title: ConformanceTarget(config) for title, config in configs.items()}
+
+
+def page(reports: dict[str, Report], scale: Scale) -> str:
+    """The page in Markdown."""
+    versions = {name: number for report in reports.values() for name, number in report.versions.items()}
+    number_of_cases = f"{len(CASES)} cases of {len(RULES)} rules"
+    generated = f"{scale.filters:,} random filters and {scale.programs} random programs of calls for each store"
+    packages = ", ".join(f"{name} {number}" for name, number in versions.items())
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    lines = [
+        "# Conformance",
+        "",
+        "What the conformance kit found, rule by rule; the rules are those of [semantics.md](semantics.md). Written by",
+        "`make conformance-page`; `ia-vectors conformance --store URL` says the same of any store.",
+        "",
+        f"- {number_of_cases}, with {generated}",
+        f"- Python {platform.python_version()}, {packages}; {today}",
+        "- *holds*: every case passes. *refused*: the provider declares that it can't do a part of it, and refuses it with",
+        "  the right error. *fails*: neither.",
+        "",
+    ]
+    for number, title in SECTIONS.items():
+        lines += [
+            f"## {number}. {title}",
+            "",
+            f"| rule | | {' | '.join(reports)} |",
+            "| --- " * (2 + len(reports)) + "|",
+        ]
+        for rule in RULES.values():
+            if rule.section == number:
+                marks = [_MARKS[one.verdict] for report in reports.values() for one in report.rules if one.rule == rule]
+                lines.append(f"| {rule.id} | {rule.text} | {' | '.join(marks)} |")
+        lines.append("")
+    lines += ["## What is refused", ""]
+    for title, report in reports.items():
+        gaps = dict.fromkeys(gap for one in report.rules for gap in one.gaps)
+        lines.append(f"- {title}: {'; '.join(gaps) or 'nothing'}")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Run the kit everywhere and write the page."""
+    scale = Scale().times(float(os.environ.get("IA_CONFORMANCE_SCALE", "1")))
+
+    def progress(outcome: Outcome) -> None:
+        if outcome.verdict == "fails":
+            print(f"{outcome.case.name}: {outcome.message}")
+
+    reports = {}
+    with targets() as all_targets:
+        for title, target in all_targets.items():
+            print(f"{title} ...", flush=True)
+            reports[title] = Report.of(target, run_conformance(target, CASES, scale=scale, progress=progress))
+    PAGE.write_text(page(reports, scale))
+    if not all(report.conforms for report in reports.values()):
+        sys.exit("some cases fail")
+
+
+if __name__ == "__main__":
+    main()
