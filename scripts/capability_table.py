@@ -34,7 +34,13 @@ def _limit(value: int | None) -> str:
 
 def _native(c: Capabilities) -> str:
     checked = sorted(operator for operator, support in c.filters.items() if support == "checked")
-    return "all by the provider" if not checked else f"all; {', '.join(checked)} checked on our side where needed"
+    refused = sorted(c.refused_operators)
+    text = "all" if not refused else f"all but {', '.join(refused)}"
+    return f"{text}; {', '.join(checked)} checked on our side where needed" if checked else f"{text} by the provider"
+
+
+def _lengths(c: Capabilities) -> str:
+    return "any" if c.vector_lengths is None else "{:g} to {:g}".format(*c.vector_lengths)
 
 
 def _processes(c: Capabilities) -> str:
@@ -52,7 +58,9 @@ ROWS: list[tuple[str, Callable[[Capabilities], str]]] = [
     ("several searches in one request", lambda c: "yes" if c.batch_search else "no"),
     ("limit of `top_k`", lambda c: _limit(c.max_top_k)),
     ("documents per request (more are split)", lambda c: _limit(c.max_batch_size)),
-    ("zero vectors under cosine", lambda c: "yes, score 0" if c.zero_vectors else "refused"),
+    ("zero vectors", lambda c: "yes; score 0 under cosine" if c.zero_vectors else "refused"),
+    ("lengths of other vectors", _lengths),
+    ("`delete` counts what is gone", lambda c: "yes" if c.deletes_counted else "no, it says None"),
     ("one embedded index in several processes", _processes),
 ]
 

@@ -81,8 +81,8 @@ def page(reports: dict[str, Report], scale: Scale) -> str:
         "",
         f"- {number_of_cases}, with {generated}",
         f"- Python {platform.python_version()}, {packages}; {today}",
-        "- *holds*: every case passes. *refused*: the provider declares that it can't do a part of it, and refuses it with",
-        "  the right error. *fails*: neither.",
+        "- *holds*: every case passes. *refused*: the provider declares that it can't do a part of it, and refuses it",
+        "  with the right error. *fails*: neither.",
         "",
     ]
     for number, title in SECTIONS.items():

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from ia_modules.vector_stores.testing import CASES, RULES
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -58,6 +60,16 @@ def test_commands_that_are_named_exist() -> None:
     named = set(re.findall(r"ia-vectors ([a-z]+)", README))
     assert named
     assert named <= known
-    goals = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    goals = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     texts = README + (ROOT / "CONTRIBUTING.md").read_text()
-    assert set(re.findall(r"`?make ([a-z]+)\b(?=`|    )", texts)) <= goals
+    assert set(re.findall(r"`?make ([a-z-]+)\b(?=`|    )", texts)) <= goals
+
+
+def test_conformance_page_is_of_this_kit() -> None:
+    page = (ROOT / "docs" / "conformance.md").read_text()
+    assert f"{len(CASES)} cases of {len(RULES)} rules, with 2,000 random filters and 200 random programs" in page
+    rows = re.findall(r"^\| (\d\.\d+) \| (.*?) \| (.*) \|$", page, re.MULTILINE)
+    assert [(number, text) for number, text, _ in rows] == [(rule.id, rule.text) for rule in RULES.values()], (
+        "run `make conformance-page`"
+    )
+    assert {mark for _, _, marks in rows for mark in marks.split(" | ")} <= {"holds", "refused"}

@@ -21,9 +21,6 @@ def test_the_provider_is_short() -> None:
     assert len([line for line in body.splitlines() if line.strip()]) <= 60
 
 
-_ALONE = ["-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:timeout"]
-
-
 def run_tests(folder: Path, provider: str, *arguments: str) -> str:
     (folder / "toy.py").write_text(provider)
     (folder / "test_toy.py").write_text(TESTS)
@@ -42,7 +39,7 @@ def run_tests(folder: Path, provider: str, *arguments: str) -> str:
             "test_toy.py",
         ],
         cwd=folder,
-        env=environment(IA_CONFORMANCE_SCALE="0.05"),
+        env=environment(IA_CONFORMANCE_SCALE="0.05", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"),
         capture_output=True,
         text=True,
         check=False,
