@@ -23,7 +23,7 @@ from ia_modules.vector_stores.testing.model import Model
 
 __all__: list[str] = []
 
-_NAMESPACES = ("", "n", "N", "ñ/.")
+_NAMESPACES = ("", "n", "ñ/.")
 _IDS = ("a", "b", "A", "ä", "1")
 _STEPS = 10
 
