@@ -18,6 +18,7 @@ ENTRY_POINT_GROUP = "ia_modules.vector_stores"
 _BUILT_IN = {
     "chroma": "ia_modules.vector_stores.providers.chroma:ChromaVectorStore",
     "memory": "ia_modules.vector_stores.providers.memory:MemoryVectorStore",
+    "qdrant": "ia_modules.vector_stores.providers.qdrant:QdrantVectorStore",
 }
 _registered: dict[str, str | type[VectorStoreBase]] = {}
 

@@ -7,7 +7,7 @@ ISO 8601 has. ``key[]`` names the elements of a list and nothing else, which tel
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from ia_modules.vector_stores.filters.compilers.base import FilterCompiler, Native, NotExpressible, Superset
 from ia_modules.vector_stores.filters.compilers.values import (
@@ -19,7 +19,14 @@ from ia_modules.vector_stores.filters.compilers.values import (
 )
 from ia_modules.vector_stores.filters.nodes import Scalar
 
-__all__ = ["QdrantCompiler"]
+__all__ = ["EMPTY_LISTS", "ESCAPED", "RESERVED", "QdrantCompiler"]
+
+RESERVED: Final = "_ia_"
+"""What the keys begin with that our provider keeps for itself."""
+ESCAPED: Final = f"{RESERVED}key:"
+"""What it puts in front of a user's key that begins like one of its own."""
+EMPTY_LISTS: Final = f"{RESERVED}empty:"
+"""With a top-level key behind it: where in that key's value there are empty lists, as field names."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+\Z")
 _DOTTED = "Qdrant can't prefer the key spelled with dots to the nested one where a document has both"
@@ -30,9 +37,19 @@ _EMPTY = "Qdrant takes an empty list for no value"
 
 
 class QdrantCompiler(FilterCompiler):
-    """Compiles to a whole filter: ``{"must": [{"key": "category", "match": {"value": "tech"}}]}``."""
+    """Compiles to a whole filter: ``{"must": [{"key": "category", "match": {"value": "tech"}}]}``.
+
+    Args:
+        stored: whether payloads are those of our provider, with notes beside the metadata; without, they are plain.
+        prefer_exact: whether to tell lists from single values natively where a payload index on the field can't help
+            with that; without, such a condition selects too much.
+    """
 
     provider: ClassVar[str] = "qdrant"
+
+    def __init__(self, *, stored: bool = False, prefer_exact: bool = False) -> None:
+        self._stored = stored
+        self._prefer_exact = prefer_exact
 
     def all_of(self, parts: list[Native]) -> Native:
         """Every part holds: what must and what must not are gathered in one filter."""
@@ -59,7 +76,7 @@ class QdrantCompiler(FilterCompiler):
 
     def in_(self, field: str, values: tuple[Scalar, ...], *, negated: bool) -> Native | Superset:
         """A match with any of the strings, or with a boolean or number; ``must_not`` of all of them when negated."""
-        paths = _paths(field)
+        paths = self.paths(field)
         conditions = [condition for path in paths for condition in _members(path, values)]
         native = {"must_not": conditions} if negated else _should(conditions)
         if not all(map(same_as_double, values)):
@@ -72,12 +89,18 @@ class QdrantCompiler(FilterCompiler):
         """A range of numbers, or of moments."""
         if isinstance(value, str):
             return self._dates(field, operator, value, negated=negated)
-        paths = _paths(field)
+        paths = self.paths(field)
         if not same_as_double(value):
             loose, bound = loosened(operator, value)
             return Superset(None if negated else _should([_range(p, loose, bound) for p in paths]), LARGE_NUMBER)
         conditions = [_range(path, operator, value) for path in paths]
-        return _also_lists(conditions, [_range(f"{p}[]", operator, value) for p in paths], _LISTS_TOO, negated=negated)
+        elements = [_range(f"{path}[]", operator, value) for path in paths]
+        complement = _should([{"must_not": conditions}, *elements])
+        if self._prefer_exact and len(paths) == 1:
+            return complement if negated else {"must": conditions, "must_not": elements}
+        if not negated:
+            return Superset(_should(conditions), _LISTS_TOO, usual=_should(conditions))
+        return Superset(complement if len(paths) == 1 else None, _LISTS_TOO, usual={"must_not": conditions})
 
     def contains(self, field: str, value: Scalar, *, negated: bool) -> Native | Superset:
         """A match, which holds for a list with such an element."""
@@ -94,46 +117,52 @@ class QdrantCompiler(FilterCompiler):
         return self._contains(field, [(value,) for value in values], negated=negated)
 
     def exists(self, field: str, *, negated: bool) -> Native | Superset:
-        """``is_empty``, which holds for a missing value, null and ``[]``."""
-        conditions = [{"is_empty": {"key": path}} for path in _paths(field)]
-        if not negated:
-            usual = (
-                {"must_not": conditions} if len(conditions) == 1 else _should([{"must_not": [c]} for c in conditions])
-            )
-            return Superset(None, _EMPTY, usual=usual)
-        return Superset(_must(conditions) if len(conditions) == 1 else None, _EMPTY, usual=_must(conditions))
+        """``is_empty``, which holds for a missing value, null and ``[]``; where the last are is noted."""
+        conditions = [{"is_empty": {"key": path}} for path in self.paths(field)]
+        present: list[Native] = [{"must_not": [condition]} for condition in conditions]
+        usual = _must(conditions) if negated else present[0] if len(present) == 1 else _should(present)
+        if not self._stored:
+            return Superset(usual if negated and len(present) == 1 else None, _EMPTY, usual=usual)
+        markers = [
+            {"key": _quoted(f"{EMPTY_LISTS}{top}"), "match": {"value": name}} for top, name in _tops(field, stored=True)
+        ]
+        if len(present) > 1:
+            # Of two places the first one decides, even if it holds None.
+            return Superset(_must(conditions[:1]) if negated else _should([*present, *markers]), _DOTTED)
+        return {"must": conditions, "must_not": markers} if negated else _should([*present, *markers])
 
-    def _contains(self, field: str, groups: list[tuple[Scalar, ...]], *, negated: bool) -> Superset:
+    def paths(self, field: str) -> list[str]:
+        """Every place that the field may name, in the order in which they are looked up: ``"a.b"``, then ``a.b``."""
+        parts = field.split(".")
+        if self._stored and field.startswith(RESERVED):
+            parts[0] = ESCAPED + parts[0]
+        return [".".join([*map(_quoted, parts[:i]), _quoted(".".join(parts[i:]))]) for i in range(len(parts))]
+
+    def _contains(self, field: str, groups: list[tuple[Scalar, ...]], *, negated: bool) -> Native | Superset:
         """A list with an element out of each group."""
         if not all(same_as_double(value) for group in groups for value in group):
             raise NotExpressible(LARGE_NUMBER)
-        paths = _paths(field)
+        paths = self.paths(field)
         conditions = [_one(_must([_one(_should(_members(path, group))) for group in groups])) for path in paths]
         elements = [_one(_must([_one(_should(_members(f"{p}[]", group))) for group in groups])) for p in paths]
+        complement = _should([{"must_not": conditions}, {"must_not": elements}])
+        if self._prefer_exact and len(paths) == 1:
+            return complement if negated else _must([*conditions, *elements])
         if not negated:
             return Superset(_should(conditions), _SCALAR_TOO, usual=_should(conditions))
-        complement = _should([{"must_not": conditions}, {"must_not": elements}])
         return Superset(complement if len(paths) == 1 else None, _SCALAR_TOO, usual={"must_not": conditions})
 
     def _dates(self, field: str, operator: str, value: str, *, negated: bool) -> Superset:
-        usual = [_range(path, operator, rfc3339(value)) for path in _paths(field)]
+        usual = [_range(path, operator, rfc3339(value)) for path in self.paths(field)]
         if negated or len(usual) > 1:
             return Superset(None, _NOTATION, usual={"must_not": usual} if negated else _should(usual))
         # What Qdrant knows to lie on the other side is out; what it can't read stays in. Ours are cut off at
         # microseconds, its are not, hence the later bound.
         later = 1 if operator in ("gt", "lte") else 0
         opposite = "lt" if operator in ("gt", "gte") else "gte"
-        (path,) = _paths(field)
+        (path,) = self.paths(field)
         outside = [_range(path, opposite, rfc3339(value, later=later)), {"is_empty": {"key": path}}]
         return Superset({"must_not": outside}, _NOTATION, usual=_must(usual))
-
-
-def _also_lists(conditions: list[Native], elements: list[Native], reason: str, *, negated: bool) -> Superset:
-    """Conditions on single values, which the database applies to the elements of a list as well."""
-    if not negated:
-        return Superset(_should(conditions), reason, usual=_should(conditions))
-    complement = _should([{"must_not": conditions}, *elements])
-    return Superset(complement if len(conditions) == 1 else None, reason, usual={"must_not": conditions})
 
 
 def _members(path: str, values: tuple[Scalar, ...]) -> list[Native]:
@@ -153,10 +182,11 @@ def _range(path: str, operator: str, bound: float | str) -> Native:
     return {"key": path, "range": {operator: bound}}
 
 
-def _paths(field: str) -> list[str]:
-    """Every place that the field may name, in the order in which they are looked up: ``"a.b"``, then ``a.b``."""
-    parts = field.split(".")
-    return [".".join([*map(_quoted, parts[:i]), _quoted(".".join(parts[i:]))]) for i in range(len(parts))]
+def _tops(field: str, *, stored: bool) -> list[tuple[str, str]]:
+    """The top-level keys under which the field may lie, each with the field's name below it, escaped where need be."""
+    head = field.partition(".")[0]
+    escape = ESCAPED if stored and field.startswith(RESERVED) else ""
+    return [(escape + top, escape + field) for top in dict.fromkeys((field, head))]
 
 
 def _quoted(key: str) -> str:

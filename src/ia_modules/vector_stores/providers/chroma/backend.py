@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -19,7 +17,6 @@ __all__ = [
     "Backend",
     "Handle",
     "Rows",
-    "finished",
     "holding_lists",
     "import_chromadb",
     "rewritten",
@@ -171,20 +168,3 @@ def with_replacements(rows: Rows, stored: dict[str, Any]) -> Rows:
 def rewritten(old: dict[str, Any] | None, change: MetadataChange) -> dict[str, Any] | None:
     """What to send so that a row's metadata becomes ``change(old)``."""
     return dict.fromkeys(old or (), None) | (change(old) or {})
-
-
-async def finished(work: Awaitable[T]) -> T:
-    """Await work in a thread; if cancelled meanwhile, wait for its end all the same.
-
-    A thread can't be stopped, so going on early would leave a write under way that nobody knows of.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            with suppress(asyncio.CancelledError):  # cancelled once more
-                await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # looked at, so that it is not reported as never retrieved
-        raise

@@ -22,13 +22,13 @@ from ia_modules.vector_stores.providers.chroma.backend import (
     LIST_PAGE,
     Handle,
     Rows,
-    finished,
     holding_lists,
     import_chromadb,
     rewritten,
     settings,
     with_replacements,
 )
+from ia_modules.vector_stores.providers.threads import finished
 
 __all__ = ["EmbeddedBackend"]
 

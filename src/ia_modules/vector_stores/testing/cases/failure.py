@@ -324,7 +324,7 @@ def exception_classes(package: str) -> Iterator[type[Exception]]:
 
 def instance(kind: type[Exception]) -> Exception:
     """An exception of a class, whatever its constructor wants."""
-    for arguments in ((), ("it failed",), ("it failed", None), ("it failed", None, None)):
+    for arguments in ((), *(("it failed", *[None] * more) for more in range(5)), (2, "it failed", None, None)):
         try:
             return kind(*arguments)
         except Exception:  # noqa: BLE001 - any constructor may want anything

@@ -1,0 +1,184 @@
+"""How documents lie in Qdrant.
+
+A collection is an index. Metadata lies in the payload under its own keys, so that it is filtered natively and reads
+well in Qdrant's dashboard. Beside it, under keys that begin with ``_ia_``, lie the id, the namespace, the text, the
+length of a vector that was not a unit vector, and what a payload can't say by itself: which keys are None after an
+update (Qdrant's merge removes a key that is set to null), and where empty lists are (``is_empty`` takes them for no
+value).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from hashlib import sha1
+from typing import Any, Final
+from urllib.parse import unquote
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ia_modules.vector_stores.filters.compilers.qdrant import EMPTY_LISTS, ESCAPED, RESERVED
+from ia_modules.vector_stores.metrics import DistanceMetric
+
+__all__ = [
+    "ID",
+    "LENGTH",
+    "MAX_COLLECTION_NAME",
+    "NAMESPACE",
+    "changed",
+    "collection_name",
+    "decode",
+    "encode",
+    "index_name",
+    "namespace_of",
+    "namespace_value",
+    "point_id",
+    "point_ids",
+    "restored",
+    "to_unit",
+]
+
+ID: Final = f"{RESERVED}id"
+NAMESPACE: Final = f"{RESERVED}ns"
+_TEXT: Final = f"{RESERVED}text"
+LENGTH: Final = f"{RESERVED}norm"
+_NONE: Final = f"{RESERVED}null:"
+
+MAX_COLLECTION_NAME: Final = 255
+"""Bytes; Qdrant makes a folder of that name."""
+
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*%\x00-\x1f\x7f]')
+_UUID_SPACE: Final = UUID("6d2a4a52-5b5e-5c0e-9f0e-0f4bb5b3c7a1").bytes
+
+
+def collection_name(index: str) -> str:
+    """The index's collection; its own name but for the characters that Qdrant forbids, which are percent-encoded."""
+    if index in (".", ".."):
+        return index.replace(".", "%2E")
+    return _FORBIDDEN.sub(lambda found: f"%{ord(found.group()):02X}", index)
+
+
+def index_name(collection: str) -> str:
+    """The index of a collection; the way back of :func:`collection_name`."""
+    return unquote(collection)
+
+
+def point_id(namespace: str, document_id: str) -> str:
+    """The document's id in Qdrant, which knows numbers and UUIDs only: a UUIDv5 of namespace and id."""
+    return point_ids(namespace, [document_id])[0]
+
+
+def point_ids(namespace: str, document_ids: list[str]) -> list[str]:
+    """The same for several documents; a namespace has no control character, so that a NUL ends it."""
+    start = sha1(_UUID_SPACE + namespace.encode() + b"\0", usedforsecurity=False)
+    ids = []
+    for document_id in document_ids:
+        digest = start.copy()
+        digest.update(document_id.encode())
+        # RFC 4122, section 4.3: the first 16 bytes, with the version and the variant written over six bits.
+        text = digest.hexdigest()
+        variant = "89ab"[int(text[16], 16) & 3]
+        ids.append(f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}")
+    return ids
+
+
+def namespace_value(namespace: str) -> str:
+    """The namespace as it lies in the payload.
+
+    With a mark in front, since Qdrant's local facet writes what looks like a UUID in another notation.
+    """
+    return f"/{namespace}"
+
+
+def namespace_of(value: str) -> str:
+    """The way back of :func:`namespace_value`."""
+    return value[1:]
+
+
+def to_unit(
+    vectors: NDArray[np.float32], metric: DistanceMetric
+) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
+    """The vectors as Qdrant should store them, and their lengths where those would be lost.
+
+    For cosine Qdrant keeps unit vectors only. It takes a squared length within 1e-6 of 1 for 1 and stores such a vector
+    as it is; and one below 1.2e-7 for 0, which it doesn't scale at all. So all but the former are scaled here.
+
+    Returns:
+        float32 vectors, shape ``(n, dimension)``; lengths, shape ``(n,)``, with 0 for "stored as given". None if all are.
+    """
+    if metric is not DistanceMetric.COSINE:
+        return vectors, None
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    if (np.abs(squares - 1.0) <= 5e-7).all():
+        return vectors, None
+    wide = vectors.astype(np.float64)
+    lengths = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+    lengths[(np.abs(squares - 1.0) <= 5e-7) | (lengths == 0.0)] = 0.0
+    scaled = np.where(lengths > 0.0, lengths, 1.0)
+    return np.asarray(wide / scaled[:, None], dtype=np.float32), lengths
+
+
+def restored(vector: NDArray[np.float32], payload: dict[str, Any]) -> NDArray[np.float32]:
+    """The vector as it was given."""
+    length = payload.get(LENGTH)
+    return vector if length is None else np.asarray(vector * np.float64(length), dtype=np.float32)
+
+
+def encode(
+    document_id: str, namespace: str, metadata: dict[str, Any], text: str | None, length: float
+) -> dict[str, Any]:
+    """A document's payload; ``namespace`` as of :func:`namespace_value`, ``length`` 0 if it need not be kept."""
+    payload: dict[str, Any] = {ID: document_id, NAMESPACE: namespace}
+    if text is not None:
+        payload[_TEXT] = text
+    if length:
+        payload[LENGTH] = length
+    for key, value in metadata.items():
+        if key.startswith(RESERVED):
+            key = ESCAPED + key
+        payload[key] = value
+        kind = type(value)
+        if (kind is list or kind is dict) and (places := list(_empty_lists(value, key))):
+            payload[EMPTY_LISTS + key] = places
+    return payload
+
+
+def changed(changes: dict[str, Any]) -> dict[str, Any]:
+    """What to merge into a payload so that its metadata becomes ``metadata | changes``.
+
+    A null removes a key, so that one merge sets a value together with all that is noted about it.
+    """
+    payload: dict[str, Any] = {}
+    for key, value in changes.items():
+        if key.startswith(RESERVED):
+            key = ESCAPED + key
+        payload[key] = value
+        payload[_NONE + key] = True if value is None else None
+        payload[EMPTY_LISTS + key] = list(_empty_lists(value, key)) or None
+    return payload
+
+
+def decode(payload: dict[str, Any]) -> tuple[str, dict[str, Any], str | None]:
+    """Id, metadata and text of a payload."""
+    document_id: str = payload.get(ID, "")
+    text: str | None = payload.get(_TEXT)
+    metadata: dict[str, Any] = {}
+    for key, value in payload.items():
+        if not key.startswith(RESERVED):
+            metadata[key] = value
+        elif key.startswith(ESCAPED):
+            metadata[key.removeprefix(ESCAPED)] = value
+        elif key.startswith(_NONE):
+            metadata[key.removeprefix(_NONE).removeprefix(ESCAPED)] = None
+    return document_id, metadata, text
+
+
+def _empty_lists(value: Any, path: str) -> Iterator[str]:
+    """Field names of the empty lists in a value; those inside of lists have none."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _empty_lists(item, f"{path}.{key}")
+    elif isinstance(value, list) and not value:
+        yield path

@@ -1,0 +1,96 @@
+"""Qdrant on a server."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+from ia_modules.vector_stores.config import VectorStoreConfig
+from ia_modules.vector_stores.errors import UnsupportedOperationError
+from ia_modules.vector_stores.providers.qdrant.backend import Backend, import_qdrant
+
+__all__ = ["CONNECTION_OPTIONS", "RemoteBackend", "remote_backend"]
+
+CONNECTION_OPTIONS = frozenset({"grpc", "grpc_port", "prefix", "headers"})
+
+_PORT, _GRPC_PORT = 6333, 6334
+_OLDEST = (1, 12)
+"""The first server line with a facet and the query call."""
+_NO_TIMEOUT = 86_400
+_IDLE_SECONDS = 3.0
+"""Qdrant closes a connection that was idle for 5 s; one that we close first is never found closed while in use."""
+
+
+class RemoteBackend(Backend):
+    """A server, by way of the client's asynchronous form.
+
+    Args:
+        config: host, port, key, and options.
+    """
+
+    def __init__(self, config: VectorStoreConfig) -> None:
+        self._config = config
+        self._client: Any = None
+
+    async def open(self) -> None:
+        """Connect, and see whether the server answers and is not too old.
+
+        Raises:
+            UnsupportedOperationError: a server before 1.12.
+            MissingDependencyError: qdrant-client is not installed.
+        """
+        client = self._make_client()
+        try:
+            version = (await client.info()).version
+            if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
+                raise UnsupportedOperationError(
+                    f"the Qdrant server is of version {version}; needed is {'.'.join(map(str, _OLDEST))} or later"
+                )
+        except BaseException:
+            await client.close()
+            raise
+        self._client = client
+
+    def _make_client(self) -> Any:
+        qdrant = import_qdrant()
+        import httpx
+
+        config = self._config
+        options = config.options
+        timeout = _NO_TIMEOUT if config.timeout is None else math.ceil(config.timeout)
+        tls = config.tls if config.tls is not None else config.secret is not None
+        with warnings.catch_warnings():
+            # A key over an unprotected connection: only if tls=False says so.
+            warnings.filterwarnings("ignore", "Api key is used with an insecure connection", UserWarning)
+            return qdrant.AsyncQdrantClient(
+                host=config.host,
+                port=config.port or _PORT,
+                grpc_port=options.get("grpc_port", _GRPC_PORT),
+                prefer_grpc=bool(options.get("grpc", False)),
+                https=tls,
+                api_key=config.secret,
+                prefix=options.get("prefix"),
+                headers=config.headers or None,
+                timeout=timeout,
+                check_compatibility=False,
+                limits=httpx.Limits(
+                    max_connections=100, max_keepalive_connections=20, keepalive_expiry=_IDLE_SECONDS
+                ),
+            )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def call(self, method: str, *args: Any, **arguments: Any) -> Any:
+        """Call a method of the client."""
+        assert self._client is not None, "the store is not connected"
+        return await getattr(self._client, method)(*args, **arguments)
+
+
+def remote_backend(config: VectorStoreConfig) -> Backend:
+    """The backend for what the config asks for."""
+    return RemoteBackend(config)

@@ -1,0 +1,271 @@
+"""Searching in Qdrant, so that no result goes missing and a namespace costs nothing where there is only one."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ia_modules.vector_stores.filters import MATCH_ALL, Node, Predicate, predicate
+from ia_modules.vector_stores.metrics import DistanceMetric, clamp_cosine, distance_score
+from ia_modules.vector_stores.models import SearchResult, VectorDocument
+from ia_modules.vector_stores.providers.qdrant.backend import Backend, NativeFilter, Point, Query
+from ia_modules.vector_stores.providers.qdrant.filtering import Filters, Prepared
+from ia_modules.vector_stores.providers.qdrant.indexes import PayloadIndexes
+from ia_modules.vector_stores.providers.qdrant.layout import (
+    ID,
+    LENGTH,
+    NAMESPACE,
+    decode,
+    namespace_value,
+    restored,
+    to_unit,
+)
+from ia_modules.vector_stores.requests import SearchRequest
+from ia_modules.vector_stores.vectors import Vector
+
+__all__ = ["Searcher", "document_of"]
+
+_LOOK = 150
+"""Points that local mode looks at without a filter; it evaluates a filter in Python, on every point there is."""
+_SPARE = 2
+_WIDER = 4
+_WIDEST = 10_000
+_PAGE = 1_000
+_IDS_IN_A_FILTER = 5_000
+_SHARED = 64
+"""Searches with the namespace as a filter before it is tried again whether it has the nearest points to itself."""
+_REMEMBERED = 256
+_OURS = [ID, NAMESPACE, LENGTH]
+
+
+class Searcher:
+    """Searches in one collection.
+
+    Args:
+        backend: Qdrant.
+        collection: its name.
+        filters: compiles filters.
+        indexes: the collection's payload indexes.
+        params: search parameters for every search.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        collection: str,
+        filters: Filters,
+        indexes: PayloadIndexes,
+        params: dict[str, Any] | None,
+    ) -> None:
+        self._backend = backend
+        self._collection = collection
+        self._filters = filters
+        self._indexes = indexes
+        self._params = params
+        self._short: OrderedDict[str, None] = OrderedDict()
+        self._shares: OrderedDict[str, float] = OrderedDict()
+        self._shared: dict[str, int] = {}
+
+    async def search(self, requests: Sequence[SearchRequest]) -> list[list[SearchResult]]:
+        """Results of searches that differ in their vector only."""
+        first = requests[0]
+        vectors = np.stack([request.vector for request in requests]) if len(requests) > 1 else first.vector[None, :]
+        vectors, _ = to_unit(vectors, first.metric)
+        prepared = self._filters.of(first.filters, first.namespace)
+        answers: list[list[SearchResult] | None] = [None] * len(requests)
+        if first.filters == MATCH_ALL:
+            if self._has_nearest(first.namespace):
+                answers = await self._without_filter(vectors, first)
+        else:
+            await self._indexes.ensure(prepared.native.json)
+            if self._backend.embedded:
+                answers = await self._by_looking(vectors, first, prepared)
+        open_ = [i for i, answer in enumerate(answers) if answer is None]
+        if open_:
+            wanted = vectors if len(open_) == len(requests) else vectors[open_]
+            for i, answer in zip(open_, await self._filtered(wanted, first, prepared), strict=True):
+                answers[i] = answer
+        return [answer or [] for answer in answers]
+
+    async def matching_ids(self, filters: Node, namespace: str) -> list[str]:
+        """Qdrant's ids of all points that pass a filter."""
+        prepared = self._filters.of(filters, namespace, exact=True)
+        await self._indexes.ensure(prepared.native.json)
+        return await self._matching(prepared)
+
+    async def _matching(self, prepared: Prepared) -> list[str]:
+        ids: list[str] = []
+        cursor: Any = None
+        while True:
+            points, cursor = await self._backend.scroll(
+                self._collection, prepared.native, _PAGE, cursor, payload=prepared.passes is not None, vector=False
+            )
+            ids += [point.id for point in points if _right(point, prepared.passes)]
+            if cursor is None:
+                return ids
+
+    # Plans
+
+    def _has_nearest(self, namespace: str) -> bool:
+        """Whether to try without a filter: the nearest points of all may well be those of the namespace."""
+        skip = self._shared.get(namespace, 0)
+        if skip:
+            self._shared[namespace] = skip - 1
+        return not skip and namespace not in self._short
+
+    async def _without_filter(
+        self, vectors: NDArray[np.float32], request: SearchRequest
+    ) -> list[list[SearchResult] | None]:
+        """Searches of all points: right where every point found is of the namespace."""
+        found = await self._query(vectors, request, None, request.top_k)
+        value = namespace_value(request.namespace)
+        answers: list[list[SearchResult] | None] = []
+        for points in found:
+            mine = all(point.payload.get(NAMESPACE) == value for point in points)
+            if not mine:
+                self._shared[request.namespace] = _SHARED
+            answers.append(_results(points, request) if mine and len(points) == request.top_k else None)
+        return answers
+
+    async def _by_looking(
+        self, vectors: NDArray[np.float32], request: SearchRequest, prepared: Prepared
+    ) -> list[list[SearchResult] | None]:
+        """Of the nearest points of all, those that pass; None where these are not enough."""
+        look = max(_LOOK, 2 * request.top_k)
+        share = self._shares.get(prepared.key)
+        if share is not None and share * look < request.top_k:
+            return [None] * len(vectors)
+        passes, value = predicate(request.filters), namespace_value(request.namespace)
+        answers: list[list[SearchResult] | None] = []
+        for points in await self._query(vectors, request, None, look, whole=True):
+            kept = [
+                point for point in points if point.payload.get(NAMESPACE) == value and passes(decode(point.payload)[1])
+            ]
+            _remember(self._shares, prepared.key, len(kept) / max(1, len(points)))
+            enough = len(kept) >= request.top_k or len(points) < look
+            answers.append(_results(kept[: request.top_k], request) if enough else None)
+        return answers
+
+    async def _filtered(
+        self, vectors: NDArray[np.float32], request: SearchRequest, prepared: Prepared
+    ) -> list[list[SearchResult]]:
+        """Searches with the filter; what Qdrant can't express is checked here, among as many more as it takes."""
+        passes = prepared.passes
+        exactly = prepared.key in self._short
+        limit = request.top_k if passes is None else request.top_k + _SPARE
+        pending = list(range(len(vectors)))
+        found: dict[int, list[Point]] = {}
+        while pending:
+            answers = await self._query(
+                vectors if len(pending) == len(vectors) else vectors[pending],
+                request,
+                prepared.native,
+                limit,
+                exactly=exactly,
+                whole=passes is not None,
+            )
+            wider = []
+            for i, points in zip(pending, answers, strict=True):
+                found[i] = [point for point in points if _right(point, passes)]
+                if len(found[i]) < request.top_k and len(points) == limit:
+                    wider.append(i)
+            pending, limit = wider, limit * _WIDER
+            if pending and limit > _WIDEST:
+                matching = await self._matching(prepared)
+                for i in pending:
+                    found[i] = await self._among(vectors[i : i + 1], request, matching)
+                break
+        kept = [found[i] for i in range(len(vectors))]
+        if any(len(points) < request.top_k for points in kept):
+            if not exactly and not self._backend.embedded:
+                kept = await self._completed(vectors, request, prepared, kept)
+            _remember(self._short, prepared.key, None)
+        else:
+            self._short.pop(prepared.key, None)
+        return [_results(points[: request.top_k], request) for points in kept]
+
+    async def _completed(
+        self, vectors: NDArray[np.float32], request: SearchRequest, prepared: Prepared, kept: list[list[Point]]
+    ) -> list[list[Point]]:
+        """Make sure that short answers are short because there is no more, not because the graph led to no more."""
+        there = await self._backend.count(self._collection, prepared.native)
+        for i, points in enumerate(kept):
+            if len(points) < min(request.top_k, there):
+                (nearest,) = await self._query(
+                    vectors[i : i + 1], request, prepared.native, there, exactly=True, whole=prepared.passes is not None
+                )
+                kept[i] = [point for point in nearest if _right(point, prepared.passes)]
+        return kept
+
+    async def _among(self, vector: NDArray[np.float32], request: SearchRequest, ids: list[str]) -> list[Point]:
+        """The best of the points with the given ids."""
+        best: list[Point] = []
+        for start in range(0, len(ids), _IDS_IN_A_FILTER):
+            native = NativeFilter({"must": [{"has_id": ids[start : start + _IDS_IN_A_FILTER]}]})
+            (points,) = await self._query(vector, request, native, request.top_k, exactly=True)
+            best += points
+        lower_is_better = request.metric in (DistanceMetric.EUCLIDEAN, DistanceMetric.MANHATTAN)
+        return sorted(best, key=lambda point: point.score, reverse=not lower_is_better)[: request.top_k]
+
+    async def _query(
+        self,
+        vectors: NDArray[np.float32],
+        request: SearchRequest,
+        native: NativeFilter | None,
+        limit: int,
+        *,
+        exactly: bool = False,
+        whole: bool = False,
+    ) -> list[list[Point]]:
+        params = {**(self._params or {}), "exact": True} if exactly else self._params
+        if self._backend.embedded:
+            params = None  # it is always exact, and warns of being told so
+        payload: bool | list[str] = True if whole or request.include_metadata else _OURS
+        return await self._backend.query(
+            self._collection, Query(vectors, limit, native, payload, request.include_vectors, params)
+        )
+
+
+def document_of(point: Point) -> VectorDocument:
+    """A point as a document."""
+    document_id, metadata, text = decode(point.payload)
+    vector = Vector.none() if point.vector is None else Vector.wrap(restored(point.vector, point.payload))
+    return VectorDocument(id=document_id, vector=vector, metadata=metadata, text=text)
+
+
+def _right(point: Point, passes: Predicate | None) -> bool:
+    return passes is None or passes(decode(point.payload)[1])
+
+
+def _results(points: Sequence[Point], request: SearchRequest) -> list[SearchResult]:
+    """Points as results; Qdrant gives the cosine, the product, and the distance itself (not squared)."""
+    metric = request.metric
+    results = []
+    for point in points:
+        document_id, metadata, text = decode(point.payload)
+        score = point.score
+        if metric is DistanceMetric.COSINE:
+            score = clamp_cosine(score)
+        elif metric is not DistanceMetric.DOT_PRODUCT:
+            score = distance_score(score)
+        results.append(
+            SearchResult(
+                id=document_id,
+                score=score,
+                metadata=metadata if request.include_metadata else {},
+                text=text if request.include_metadata else None,
+                vector=None if point.vector is None else Vector.wrap(restored(point.vector, point.payload)),
+            )
+        )
+    return results
+
+
+def _remember(known: OrderedDict[str, Any], key: str, value: Any) -> None:
+    known[key] = value
+    known.move_to_end(key)
+    if len(known) > _REMEMBERED:
+        known.popitem(last=False)
