@@ -33,6 +33,7 @@ class Capabilities:
         persistent: can outlive the process.
         max_top_k: largest ``top_k``; None for no limit.
         max_batch_size: largest batch the database takes in one request; larger ones are split. None: no limit.
+        parallel_batches: how many batches of one upsert are written at the same time.
         max_dimension: most numbers per vector; None for no limit.
         zero_vectors: whether zero vectors can be stored and searched with; if not, ``InvalidDocumentError``.
         vector_lengths: smallest and largest L2 norm that the database can compare; other documents (and queries that
@@ -53,6 +54,7 @@ class Capabilities:
     persistent: bool = True
     max_top_k: int | None = None
     max_batch_size: int | None = None
+    parallel_batches: int = 1
     max_dimension: int | None = None
     zero_vectors: bool = True
     vector_lengths: tuple[float, float] | None = None

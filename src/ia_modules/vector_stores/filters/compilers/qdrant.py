@@ -13,13 +13,15 @@ from ia_modules.vector_stores.filters.compilers.base import FilterCompiler, Nati
 from ia_modules.vector_stores.filters.compilers.values import (
     LARGE_NUMBER,
     by_kind,
+    is_number,
     loosened,
     rfc3339,
     same_as_double,
+    survives,
 )
-from ia_modules.vector_stores.filters.nodes import Scalar
+from ia_modules.vector_stores.filters.nodes import And, Condition, Node, Not, Or, Scalar
 
-__all__ = ["EMPTY_LISTS", "ESCAPED", "RESERVED", "QdrantCompiler"]
+__all__ = ["EMPTY_LISTS", "ESCAPED", "EXACTLY", "RESERVED", "QdrantCompiler"]
 
 RESERVED: Final = "_ia_"
 """What the keys begin with that our provider keeps for itself."""
@@ -27,13 +29,20 @@ ESCAPED: Final = f"{RESERVED}key:"
 """What it puts in front of a user's key that begins like one of its own."""
 EMPTY_LISTS: Final = f"{RESERVED}empty:"
 """With a top-level key behind it: where in that key's value there are empty lists, as field names."""
+EXACTLY: Final = f"{RESERVED}exact:"
+"""With a top-level key behind it: that key's value as JSON text, where a server would change a double's last digits."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+\Z")
+_NO_PATH = re.compile(r'["\\]|\A\Z')
 _DOTTED = "Qdrant can't prefer the key spelled with dots to the nested one where a document has both"
 _SCALAR_TOO = "Qdrant compares a single value and a list alike"
 _LISTS_TOO = "Qdrant's range holds for a list with such an element"
 _NOTATION = "Qdrant reads fewer notations of a date than ISO 8601 has"
 _EMPTY = "Qdrant takes an empty list for no value"
+_NEAR = 1e-13
+"""Relative distance within which two doubles may change places; a server reads them with an error of 3e-16 and less."""
+_TINY = 1e-300
+_MAX = 1.7976931348623157e308
 
 
 class QdrantCompiler(FilterCompiler):
@@ -138,6 +147,37 @@ class QdrantCompiler(FilterCompiler):
             parts[0] = ESCAPED + parts[0]
         return [".".join([*map(_quoted, parts[:i]), _quoted(".".join(parts[i:]))]) for i in range(len(parts))]
 
+    def doubts(self, node: Node) -> list[Native]:
+        """Where a server's answer to the compiled filter may be wrong, as each of these filters.
+
+        A server changes the last digits of doubles, those of the filter as well as those of the payload. Payloads with
+        such a double are marked.
+
+        Args:
+            node: the filter in normal form.
+        """
+        if isinstance(node, And | Or):
+            return [doubt for child in node.children for doubt in self.doubts(child)]
+        condition = node.child if isinstance(node, Not) else node
+        assert isinstance(condition, Condition)
+        given = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+        numbers = [] if condition.operator == "exists" else [value for value in given if is_number(value)]
+        if not numbers:
+            return []
+        try:
+            paths = self.paths(condition.field)
+            marks = [_quoted(EXACTLY + top) for top, _ in _tops(condition.field, stored=self._stored)]
+        except NotExpressible:
+            return []  # then no part of the filter is native
+        found: list[Native] = []
+        for number in numbers:
+            for path, mark in zip(paths, [marks[0], *[marks[-1]] * (len(paths) - 1)], strict=True):
+                near: Native = {"must": [_near(path, number)]}
+                if isinstance(number, int) or survives(number):
+                    near["must_not"] = [{"is_empty": {"key": mark}}]
+                found.append(near)
+        return found
+
     def _contains(self, field: str, groups: list[tuple[Scalar, ...]], *, negated: bool) -> Native | Superset:
         """A list with an element out of each group."""
         if not all(same_as_double(value) for group in groups for value in group):
@@ -178,6 +218,12 @@ def _members(path: str, values: tuple[Scalar, ...]) -> list[Native]:
     return conditions
 
 
+def _near(path: str, number: float) -> Native:
+    """Everything that a number may have been mistaken for."""
+    distance = max(abs(number) * _NEAR, _TINY)
+    return {"key": path, "range": {"gte": max(number - distance, -_MAX), "lte": min(number + distance, _MAX)}}
+
+
 def _range(path: str, operator: str, bound: float | str) -> Native:
     return {"key": path, "range": {operator: bound}}
 
@@ -190,8 +236,8 @@ def _tops(field: str, *, stored: bool) -> list[tuple[str, str]]:
 
 
 def _quoted(key: str) -> str:
-    if '"' in key or not key:
-        raise NotExpressible("Qdrant can't filter by a key that is empty or has a double quote in it")
+    if _NO_PATH.search(key):
+        raise NotExpressible("Qdrant can't filter by a key that is empty, or has a double quote or a backslash in it")
     return key if _PLAIN_KEY.match(key) else f'"{key}"'
 
 

@@ -9,7 +9,7 @@ from ia_modules.vector_stores.filters.compilers.base import NotExpressible
 from ia_modules.vector_stores.filters.evaluate import instant
 from ia_modules.vector_stores.filters.nodes import Scalar
 
-__all__ = ["LARGE_NUMBER", "by_kind", "is_number", "loosened", "rfc3339", "same_as_double"]
+__all__ = ["LARGE_NUMBER", "by_kind", "is_number", "loosened", "rfc3339", "same_as_double", "survives"]
 
 LARGE_NUMBER = "the database compares numbers as doubles, which can't tell integers beyond 2**53 from their neighbours"
 
@@ -36,6 +36,18 @@ def same_as_double(value: float | str | Scalar) -> bool:
     Between 2**53 and 2**63 it may not: there, several storable integers share a double.
     """
     return not is_number(value) or not 2**53 <= abs(value) <= 2**63  # type: ignore[arg-type]
+
+
+def survives(value: float) -> bool:
+    """Whether a double comes through a JSON parser unchanged that takes a short cut.
+
+    Chroma's and Qdrant's does (serde_json without its feature ``float_roundtrip``): it reads about a tenth of all
+    doubles with an error in the last digit, or the last two. Up to 15 digits without an exponent are read exactly.
+    Measured: of 3,000 random doubles in [0, 1), 330 changed in Chroma 1.5.9 and 315 in Qdrant 1.18.3, of those with
+    15 digits none.
+    """
+    text = repr(value)
+    return len(text) <= 16 and "e" not in text
 
 
 def loosened(operator: str, value: float) -> tuple[str, float]:

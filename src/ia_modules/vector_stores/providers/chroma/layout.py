@@ -34,8 +34,8 @@ from ia_modules.vector_stores.filters.compilers.chroma import (
     near_key,
     rounded,
     scalar_key,
-    survives,
 )
+from ia_modules.vector_stores.filters.compilers.values import survives
 
 __all__ = [
     "MAX_INDEX_NAME_BYTES",

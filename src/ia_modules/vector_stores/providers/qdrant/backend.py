@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from ia_modules.vector_stores.errors import MissingDependencyError
 from ia_modules.vector_stores.filters.compilers.base import Native
 
-__all__ = ["Backend", "NativeFilter", "Point", "Query", "import_qdrant"]
+__all__ = ["Backend", "NativeFilter", "Point", "Query", "import_package", "import_qdrant"]
 
 
 def import_qdrant() -> Any:
@@ -22,13 +23,21 @@ def import_qdrant() -> Any:
     Raises:
         MissingDependencyError: it is not installed.
     """
+    return import_package("qdrant_client")
+
+
+def import_package(module: str) -> Any:
+    """One of the packages that the extra ``qdrant`` brings.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+    """
     try:
-        import qdrant_client
-    except ImportError as error:
+        return import_module(module)
+    except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            "qdrant-client", extra="qdrant", needed_for="The qdrant provider", provider="qdrant"
+            module.replace("_", "-"), extra="qdrant", needed_for="The qdrant provider", provider="qdrant"
         ) from error
-    return qdrant_client
 
 
 class Point(NamedTuple):
@@ -158,7 +167,7 @@ class Backend(ABC):
     async def facet(self, name: str, key: str, limit: int) -> list[str]:
         """The values that a keyword key has."""
         found = await self.call("facet", name, key, limit=limit, exact=True)
-        return [hit.value for hit in found.hits]
+        return [hit.value for hit in found.hits if hit.count]
 
     async def delete_ids(self, name: str, ids: list[str]) -> None:
         """Delete points by id."""

@@ -98,7 +98,7 @@ def _of_status(status: int | None, text: str, headers: Any) -> VectorStoreError:
         return IndexAlreadyExistsError(text)
     if status in (400, 422):
         return InvalidDocumentError(f"Qdrant refuses the request ({status}): {text}")
-    return VectorStoreError(f"Qdrant answers {status}: {text}", retryable=status is not None and status >= 500)
+    return VectorStoreError(f"Qdrant answers {status}: {text}", retryable=isinstance(status, int) and status >= 500)
 
 
 def _seconds(headers: Any) -> float | None:

@@ -23,19 +23,26 @@ class Prepared(NamedTuple):
         key: the same for the same filter in the same namespace.
         native: what Qdrant gets; it selects all the right points.
         passes: tells which of those are right; None if all are.
+        split: where few answers are in doubt, two filters: points that are right for sure, and those to be checked.
     """
 
     key: str
     native: NativeFilter
     passes: Predicate | None
+    split: tuple[NativeFilter, NativeFilter] | None = None
 
 
 class Filters:
-    """Compiles filters, and remembers the last ones."""
+    """Compiles filters, and remembers the last ones.
 
-    def __init__(self) -> None:
+    Args:
+        remote: whether for a server, which changes the last digits of doubles.
+    """
+
+    def __init__(self, *, remote: bool) -> None:
         self.compiler = QdrantCompiler(stored=True)
         self._exact = QdrantCompiler(stored=True, prefer_exact=True)
+        self._remote = remote
         self._known: OrderedDict[str, Prepared] = OrderedDict()
 
     def of(self, filters: Node, namespace: str, *, exact: bool = False) -> Prepared:
@@ -61,8 +68,18 @@ class Filters:
         tenant: Native = {"must": [{"key": NAMESPACE, "match": {"value": namespace_value(namespace)}}]}
         compiler = self._exact if exact else self.compiler
         compiled = compiler.compile(filters)
-        native = tenant if compiled.native is None else compiler.all_of([tenant, compiled.native])
-        return Prepared(key, NativeFilter(native), None if compiled.exact else predicate(filters))
+        if compiled.native is None:
+            return Prepared(key, NativeFilter(tenant), None if compiled.exact else predicate(filters))
+        doubts = compiler.doubts(filters) if self._remote else []
+        if not doubts:
+            native = compiler.all_of([tenant, compiled.native])
+            return Prepared(key, NativeFilter(native), None if compiled.exact else predicate(filters))
+        native = compiler.all_of([tenant, compiler.any_of([compiled.native, *doubts])])
+        split = None
+        if compiled.exact:
+            sure = compiler.all_of([tenant, compiled.native, {"must_not": doubts}])
+            split = NativeFilter(sure), NativeFilter(compiler.all_of([tenant, compiler.any_of(doubts)]))
+        return Prepared(key, NativeFilter(native), predicate(filters), split)
 
 
 def needs(native: Native) -> dict[str, str]:

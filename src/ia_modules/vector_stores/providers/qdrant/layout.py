@@ -3,12 +3,13 @@
 A collection is an index. Metadata lies in the payload under its own keys, so that it is filtered natively and reads
 well in Qdrant's dashboard. Beside it, under keys that begin with ``_ia_``, lie the id, the namespace, the text, the
 length of a vector that was not a unit vector, and what a payload can't say by itself: which keys are None after an
-update (Qdrant's merge removes a key that is set to null), and where empty lists are (``is_empty`` takes them for no
-value).
+update (Qdrant's merge removes a key that is set to null), where empty lists are (``is_empty`` takes them for no value),
+and doubles as text, if a server would change their last digits.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from hashlib import sha1
@@ -19,7 +20,8 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from ia_modules.vector_stores.filters.compilers.qdrant import EMPTY_LISTS, ESCAPED, RESERVED
+from ia_modules.vector_stores.filters.compilers.qdrant import EMPTY_LISTS, ESCAPED, EXACTLY, RESERVED
+from ia_modules.vector_stores.filters.compilers.values import survives
 from ia_modules.vector_stores.metrics import DistanceMetric
 
 __all__ = [
@@ -106,7 +108,7 @@ def to_unit(
     as it is; and one below 1.2e-7 for 0, which it doesn't scale at all. So all but the former are scaled here.
 
     Returns:
-        float32 vectors, shape ``(n, dimension)``; lengths, shape ``(n,)``, with 0 for "stored as given". None if all are.
+        float32 vectors, shape ``(n, dimension)``; lengths, shape ``(n,)``, 0 for "stored as given"; None if all are.
     """
     if metric is not DistanceMetric.COSINE:
         return vectors, None
@@ -140,8 +142,14 @@ def encode(
             key = ESCAPED + key
         payload[key] = value
         kind = type(value)
-        if (kind is list or kind is dict) and (places := list(_empty_lists(value, key))):
-            payload[EMPTY_LISTS + key] = places
+        if kind is float:
+            if not survives(value):
+                payload[EXACTLY + key] = repr(value)
+        elif kind is list or kind is dict:
+            if places := list(_empty_lists(value, key)):
+                payload[EMPTY_LISTS + key] = places
+            if not _all_survive(value):
+                payload[EXACTLY + key] = json.dumps(value, ensure_ascii=False)
     return payload
 
 
@@ -157,6 +165,7 @@ def changed(changes: dict[str, Any]) -> dict[str, Any]:
         payload[key] = value
         payload[_NONE + key] = True if value is None else None
         payload[EMPTY_LISTS + key] = list(_empty_lists(value, key)) or None
+        payload[EXACTLY + key] = None if _all_survive(value) else json.dumps(value, ensure_ascii=False)
     return payload
 
 
@@ -165,6 +174,7 @@ def decode(payload: dict[str, Any]) -> tuple[str, dict[str, Any], str | None]:
     document_id: str = payload.get(ID, "")
     text: str | None = payload.get(_TEXT)
     metadata: dict[str, Any] = {}
+    exact: dict[str, Any] = {}
     for key, value in payload.items():
         if not key.startswith(RESERVED):
             metadata[key] = value
@@ -172,7 +182,18 @@ def decode(payload: dict[str, Any]) -> tuple[str, dict[str, Any], str | None]:
             metadata[key.removeprefix(ESCAPED)] = value
         elif key.startswith(_NONE):
             metadata[key.removeprefix(_NONE).removeprefix(ESCAPED)] = None
-    return document_id, metadata, text
+        elif key.startswith(EXACTLY):
+            exact[key.removeprefix(EXACTLY).removeprefix(ESCAPED)] = json.loads(value)
+    return document_id, metadata | exact if exact else metadata, text
+
+
+def _all_survive(value: Any) -> bool:
+    """Whether a server keeps every double in a value."""
+    if isinstance(value, float):
+        return survives(value)
+    if isinstance(value, dict):
+        return all(map(_all_survive, value.values()))
+    return not isinstance(value, list) or all(map(_all_survive, value))
 
 
 def _empty_lists(value: Any, path: str) -> Iterator[str]:

@@ -21,9 +21,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ia_modules.vector_stores.errors import StoreLockedError
 from ia_modules.vector_stores.providers.qdrant.backend import Backend, NativeFilter, Point, import_qdrant
 from ia_modules.vector_stores.providers.threads import finished
@@ -116,7 +113,7 @@ class _Engine:
         return result
 
     def _warn_of_size(self, name: str) -> None:
-        global _warned  # noqa: PLW0603 - once per process is meant
+        global _warned
         size = len(self._local.collections[name].ids)
         if size > LARGE and not _warned:
             _warned = True

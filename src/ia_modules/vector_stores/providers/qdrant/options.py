@@ -24,8 +24,8 @@ MODEL = "ia:embedding_model"
 INDEX_TYPES = ("keyword", "integer", "float", "bool", "datetime", "text")
 """Types of payload indexes.
 
-Not among them is ``uuid``, with which two spellings of one UUID would be equal strings. For ``integer`` a float index is
-made, as Qdrant's integer index does not find a 2.5, nor a 2.0, among the integers.
+Not among them is ``uuid``, with which two spellings of one UUID would be equal strings. For ``integer`` a float index
+is made, as Qdrant's integer index does not find a 2.5, nor a 2.0, among the integers.
 """
 
 _PLAIN = frozenset({"shard_number", "replication_factor", "write_consistency_factor", "on_disk_payload"})
@@ -50,6 +50,7 @@ def collection_arguments(info: IndexInfo, options: Mapping[str, Any]) -> dict[st
     from pydantic import ValidationError
     from qdrant_client import models
 
+    assert info.dimension is not None
     arguments: dict[str, Any] = {name: options[name] for name in _PLAIN if options.get(name) is not None}
     try:
         arguments["vectors_config"] = models.VectorParams(
@@ -125,7 +126,8 @@ def _quantization(models: Any, value: Any) -> Any:
         value = {value: {}}
     if not isinstance(value, Mapping) or len(value) != 1 or next(iter(value)) not in _QUANTIZATIONS:
         raise UnsupportedOperationError(
-            f"quantization is one of {', '.join(_QUANTIZATIONS)}, or a dict such as {{'scalar': {{'always_ram': True}}}}"
+            f"quantization is one of {', '.join(_QUANTIZATIONS)}, "
+            "or a dict with settings such as {'scalar': {'always_ram': True}}"
         )
     ((name, settings),) = value.items()
     if name == "scalar":

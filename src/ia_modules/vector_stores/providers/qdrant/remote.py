@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from ia_modules.vector_stores.config import VectorStoreConfig
 from ia_modules.vector_stores.errors import UnsupportedOperationError
 from ia_modules.vector_stores.providers.qdrant.backend import Backend, import_qdrant
 
-__all__ = ["CONNECTION_OPTIONS", "RemoteBackend", "remote_backend"]
+__all__ = ["CONNECTION_OPTIONS", "MAX_REQUEST_BYTES", "RemoteBackend", "parts"]
 
 CONNECTION_OPTIONS = frozenset({"grpc", "grpc_port", "prefix", "headers"})
 
 _PORT, _GRPC_PORT = 6333, 6334
-_OLDEST = (1, 12)
-"""The first server line with a facet and the query call."""
+_OLDEST = (1, 16)
+"""The first server line that keeps metadata of a collection, where the embedding model is recorded."""
 _NO_TIMEOUT = 86_400
+
+MAX_REQUEST_BYTES = 24 * 2**20
+"""Qdrant refuses a request of more than 32 MiB (``service.max_request_size_mb``)."""
+
 _IDLE_SECONDS = 3.0
 """Qdrant closes a connection that was idle for 5 s; one that we close first is never found closed while in use."""
 
@@ -32,12 +37,13 @@ class RemoteBackend(Backend):
     def __init__(self, config: VectorStoreConfig) -> None:
         self._config = config
         self._client: Any = None
+        self.timeout = _NO_TIMEOUT if config.timeout is None else math.ceil(config.timeout)
 
     async def open(self) -> None:
         """Connect, and see whether the server answers and is not too old.
 
         Raises:
-            UnsupportedOperationError: a server before 1.12.
+            UnsupportedOperationError: a server before 1.16.
             MissingDependencyError: qdrant-client is not installed.
         """
         client = self._make_client()
@@ -58,7 +64,6 @@ class RemoteBackend(Backend):
 
         config = self._config
         options = config.options
-        timeout = _NO_TIMEOUT if config.timeout is None else math.ceil(config.timeout)
         tls = config.tls if config.tls is not None else config.secret is not None
         with warnings.catch_warnings():
             # A key over an unprotected connection: only if tls=False says so.
@@ -72,11 +77,9 @@ class RemoteBackend(Backend):
                 api_key=config.secret,
                 prefix=options.get("prefix"),
                 headers=config.headers or None,
-                timeout=timeout,
+                timeout=self.timeout,
                 check_compatibility=False,
-                limits=httpx.Limits(
-                    max_connections=100, max_keepalive_connections=20, keepalive_expiry=_IDLE_SECONDS
-                ),
+                limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=_IDLE_SECONDS),
             )
 
     async def close(self) -> None:
@@ -91,6 +94,13 @@ class RemoteBackend(Backend):
         return await getattr(self._client, method)(*args, **arguments)
 
 
-def remote_backend(config: VectorStoreConfig) -> Backend:
-    """The backend for what the config asks for."""
-    return RemoteBackend(config)
+def parts(count: int, size: int) -> Iterator[slice]:
+    """Slices of so many points that a request with them stays below the limit.
+
+    Args:
+        count: points in all.
+        size: bytes that each is taken to have.
+    """
+    step = max(1, MAX_REQUEST_BYTES // size)
+    for start in range(0, count, step):
+        yield slice(start, start + step)

@@ -91,11 +91,16 @@ class Searcher:
                 answers[i] = answer
         return [answer or [] for answer in answers]
 
-    async def matching_ids(self, filters: Node, namespace: str) -> list[str]:
-        """Qdrant's ids of all points that pass a filter."""
+    async def matching(self, filters: Node, namespace: str) -> tuple[NativeFilter | None, list[str]]:
+        """All points that pass a filter: those that a native filter selects, and further ones by Qdrant's own ids."""
         prepared = self._filters.of(filters, namespace, exact=True)
         await self._indexes.ensure(prepared.native.json)
-        return await self._matching(prepared)
+        if prepared.passes is None:
+            return prepared.native, []
+        if prepared.split is None:
+            return None, await self._matching(prepared)
+        sure, doubtful = prepared.split
+        return sure, await self._matching(prepared._replace(native=doubtful))
 
     async def _matching(self, prepared: Prepared) -> list[str]:
         ids: list[str] = []

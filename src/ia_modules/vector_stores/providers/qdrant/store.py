@@ -35,7 +35,9 @@ from ia_modules.vector_stores.providers.qdrant.layout import (
 )
 from ia_modules.vector_stores.providers.qdrant.local import LocalBackend
 from ia_modules.vector_stores.providers.qdrant.options import DISTANCES, MODEL, collection_arguments, payload_indexes
-from ia_modules.vector_stores.providers.qdrant.remote import CONNECTION_OPTIONS, remote_backend
+from ia_modules.vector_stores.providers.qdrant.protobuf import GrpcBackend
+from ia_modules.vector_stores.providers.qdrant.remote import CONNECTION_OPTIONS
+from ia_modules.vector_stores.providers.qdrant.rest import RestBackend
 from ia_modules.vector_stores.providers.qdrant.searching import Searcher, document_of
 from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
 
@@ -56,8 +58,9 @@ _REMOTE = Capabilities(
     vector_lengths=(1e-15, 1e15),
     filters=dict.fromkeys(("gt", "gte", "lt", "lte", "contains", "contains_any", "contains_all"), "checked"),
     batch_search=True,
+    parallel_batches=4,
 )
-_LOCAL = dataclasses.replace(_REMOTE, exact_search=True, shared_by_processes=False)
+_LOCAL = dataclasses.replace(_REMOTE, exact_search=True, shared_by_processes=False, parallel_batches=1)
 
 
 class QdrantVectorStore(VectorStoreBase):
@@ -95,7 +98,8 @@ class QdrantVectorStore(VectorStoreBase):
             raise ValueError(f"an index name has at most {MAX_COLLECTION_NAME} bytes on qdrant")
         self._backend: Backend
         if config.host is not None:
-            self._backend = remote_backend(config)
+            kind = GrpcBackend if config.options.get("grpc") else RestBackend
+            self._backend = kind(config)
         else:
             local = LocalBackend(config.path or ":memory:")
             self._backend = local
@@ -103,7 +107,7 @@ class QdrantVectorStore(VectorStoreBase):
             # A store that is dropped without disconnect() must not keep the folder locked. Garbage can be collected
             # while any lock is held, so the work is left to a thread.
             weakref.finalize(self, _thread.start_new_thread, local.release, ()).atexit = False
-        self._filters = Filters()
+        self._filters = Filters(remote=config.host is not None)
         self._forget()
 
     @property
@@ -213,14 +217,11 @@ class QdrantVectorStore(VectorStoreBase):
         return await self._delete_pages(point_ids(namespace, ids))
 
     async def _delete_where(self, filters: Node, namespace: str) -> int:
-        prepared = self._filters.of(filters, namespace, exact=True)
-        await self._indexes.ensure(prepared.native.json)
-        if prepared.passes is not None:
-            return await self._delete_pages(await self._searcher.matching_ids(filters, namespace))
-        count = await self._backend.count(self._collection, prepared.native)
-        if count:
-            await self._backend.delete_where(self._collection, prepared.native)
-        return count
+        native, further = await self._searcher.matching(filters, namespace)
+        count = 0
+        if native is not None and (count := await self._backend.count(self._collection, native)):
+            await self._backend.delete_where(self._collection, native)
+        return count + await self._delete_pages(further)
 
     async def _delete_pages(self, ids: list[str]) -> int:
         deleted = 0
@@ -251,12 +252,10 @@ class QdrantVectorStore(VectorStoreBase):
         return found
 
     async def _count(self, filters: Node, namespace: str) -> int:
-        prepared = self._filters.of(filters, namespace, exact=True)
-        if filters != MATCH_ALL:
-            await self._indexes.ensure(prepared.native.json)
-        if prepared.passes is not None:
-            return len(await self._searcher.matching_ids(filters, namespace))
-        return await self._backend.count(self._collection, prepared.native)
+        if filters == MATCH_ALL:
+            return await self._backend.count(self._collection, self._filters.of(filters, namespace).native)
+        native, further = await self._searcher.matching(filters, namespace)
+        return len(further) + (0 if native is None else await self._backend.count(self._collection, native))
 
     async def _scan_page(
         self, namespace: str, filters: Node, size: int, include_vectors: bool, cursor: object | None
