@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import socket
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,8 @@ CONNECTION_OPTIONS = frozenset({"grpc", "grpc_port", "prefix", "headers"})
 _PORT, _GRPC_PORT = 6333, 6334
 _OLDEST = (1, 16)
 """The first server line that keeps metadata of a collection, where the embedding model is recorded."""
+_QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _NO_TIMEOUT = 86_400
 
 MAX_REQUEST_BYTES = 24 * 2**20
@@ -76,10 +79,15 @@ class RemoteBackend(Backend):
                 https=tls,
                 api_key=config.secret,
                 prefix=options.get("prefix"),
-                headers=config.headers or None,
+                headers={"Accept-Encoding": "identity", **config.headers},
                 timeout=self.timeout,
                 check_compatibility=False,
-                limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=_IDLE_SECONDS),
+                limits=httpx.Limits(
+                    max_connections=100,
+                    max_keepalive_connections=20 if _QUICK_ACK is not None or config.host not in _LOOPBACK else 0,
+                    keepalive_expiry=_IDLE_SECONDS,
+                ),
+                event_hooks={"response": [_acknowledge]},
             )
 
     async def close(self) -> None:
@@ -92,6 +100,18 @@ class RemoteBackend(Backend):
         """Call a method of the client."""
         assert self._client is not None, "the store is not connected"
         return await getattr(self._client, method)(*args, **arguments)
+
+
+async def _acknowledge(response: Any) -> None:
+    """Tell the server at once that the head of its answer has come.
+
+    Qdrant sends head and body apart, and its operating system keeps the body back until the head is acknowledged, which
+    ours puts off for 40 ms on a connection that is in use for a while: a search took 44 ms instead of 1.
+    """
+    stream = response.extensions.get("network_stream")
+    connection = None if stream is None or _QUICK_ACK is None else stream.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
 
 
 def parts(count: int, size: int) -> Iterator[slice]:
