@@ -17,7 +17,7 @@ from ia_modules.vector_stores.metrics import DistanceMetric
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 START, END = "<!-- capabilities: start -->\n", "<!-- capabilities: end -->\n"
-PROVIDERS = ("memory", "chroma")
+PROVIDERS = ("memory", "chroma", "qdrant")
 
 
 def _runs(c: Capabilities) -> str:
@@ -58,6 +58,7 @@ ROWS: list[tuple[str, Callable[[Capabilities], str]]] = [
     ("several searches in one request", lambda c: "yes" if c.batch_search else "no"),
     ("limit of `top_k`", lambda c: _limit(c.max_top_k)),
     ("documents per request (more are split)", lambda c: _limit(c.max_batch_size)),
+    ("batches of an upsert at a time", lambda c: str(c.parallel_batches)),
     ("zero vectors", lambda c: "yes; score 0 under cosine" if c.zero_vectors else "refused"),
     ("lengths of other vectors", _lengths),
     ("`delete` counts what is gone", lambda c: "yes" if c.deletes_counted else "no, it says None"),

@@ -12,6 +12,7 @@ import urllib.request
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -30,7 +31,23 @@ settings.register_profile("explore", settings.get_profile("fixed"), derandomize=
 settings.register_profile("noshrink", settings.get_profile("fixed"), phases=[Phase.explicit, Phase.generate])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
-TARGETS = ["memory", "chroma-memory", "chroma-folder", "chroma-server"]
+QDRANT_URL = os.environ.get("QDRANT_URL")
+"""Where a real Qdrant is, such as ``http://127.0.0.1:6333``; gRPC on the port after it, or ``QDRANT_GRPC_PORT``."""
+
+TARGETS = ["memory", "chroma-memory", "chroma-folder", "chroma-server", "qdrant-memory", "qdrant-folder"]
+if QDRANT_URL:
+    TARGETS += ["qdrant-server", "qdrant-grpc"]
+
+
+def qdrant_server(target: str) -> dict[str, object]:
+    """Fields of a config for the real Qdrant that the environment names; ``target`` ends in ``grpc`` to use that."""
+    if not QDRANT_URL:
+        pytest.skip("QDRANT_URL is not set; it names a Qdrant server to test with")
+    where: dict[str, object] = {"provider": "qdrant", "host": QDRANT_URL, "api_key": os.environ.get("QDRANT_API_KEY")}
+    if target.endswith("grpc"):
+        port = int(os.environ.get("QDRANT_GRPC_PORT", 1 + (urlsplit(QDRANT_URL).port or 6333)))
+        where["options"] = {"grpc": True, "grpc_port": port}
+    return where
 
 
 def free_port() -> int:
@@ -84,10 +101,12 @@ def store_config(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[...
     if target == "chroma-server":
         host, _, port = request.getfixturevalue("chroma_server").partition(":")
         where |= {"host": host, "port": int(port)}
-    elif target == "chroma-memory":
+    elif target in ("qdrant-server", "qdrant-grpc"):
+        where |= qdrant_server(target)
+    elif target.endswith("-memory"):
         where |= {"path": f":memory:{index}"}
-    elif target == "chroma-folder":
-        where |= {"path": str(tmp_path / "chroma")}
+    elif target.endswith("-folder"):
+        where |= {"path": str(tmp_path / "folder")}
     else:
         where |= {"path": index}
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from conftest import QDRANT_URL, qdrant_server
 from ia_modules.vector_stores import VectorStoreConfig
 from ia_modules.vector_stores.providers.chroma.layout import collection_name
+from ia_modules.vector_stores.providers.qdrant.layout import namespace_value, point_id
 from ia_modules.vector_stores.testing import ConformanceTarget
 from ia_modules.vector_stores.testing.suite import *  # noqa: F403 - as any provider's author does it
 
@@ -21,10 +23,30 @@ def chroma_names(index: str, namespace: str) -> Iterable[str]:
     return [name, name.partition(".")[2], f".{name.partition('.')[2]}", f"x.{name.partition('.')[2]}"]
 
 
-@pytest.fixture(params=["memory", "chroma-folder", "chroma-server"])
+def qdrant_names(index: str, namespace: str) -> Iterable[str]:
+    """The namespace as it lies in the payload, and what a filter or an id could be mistaken for."""
+    value = namespace_value(namespace)
+    return [value, f"/{value}", point_id(namespace, "a"), f'_ia_ns = "{value}"']
+
+
+PARAMS = ["memory", "chroma-folder", "chroma-server", "qdrant-memory", "qdrant-folder"]
+if QDRANT_URL:
+    PARAMS += ["qdrant-server", "qdrant-grpc"]
+
+
+@pytest.fixture(params=PARAMS)
 def conformance_target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ConformanceTarget:
     if request.param == "memory":
         return ConformanceTarget(VectorStoreConfig(provider="memory", path="kit", index_name="kit"))
+    if request.param.startswith("qdrant-"):
+        if request.param == "qdrant-memory":
+            config = VectorStoreConfig(provider="qdrant", path=":memory:kit", index_name="kit")
+        elif request.param == "qdrant-folder":
+            folder = tmp_path_factory.getbasetemp() / "conformance-qdrant"
+            config = VectorStoreConfig(provider="qdrant", path=str(folder), index_name="kit")
+        else:
+            config = VectorStoreConfig(**qdrant_server(request.param), index_name="kit")
+        return ConformanceTarget(config, crafted=qdrant_names)
     if request.param == "chroma-folder":
         folder = tmp_path_factory.getbasetemp() / "conformance-chroma"
         config = VectorStoreConfig(provider="chroma", path=str(folder), index_name="kit")

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     )
     from ia_modules.vector_stores.providers.chroma import ChromaVectorStore
     from ia_modules.vector_stores.providers.memory import MemoryVectorStore
+    from ia_modules.vector_stores.providers.qdrant import QdrantVectorStore
     from ia_modules.vector_stores.telemetry import OperationEvent
 
 _HOME = {
@@ -70,6 +71,7 @@ _HOME = {
     "OperationTimeoutError": "errors",
     "PartialFailureError": "errors",
     "PoolTimeoutError": "errors",
+    "QdrantVectorStore": "providers.qdrant",
     "RateLimitError": "errors",
     "SearchFilter": "models",
     "SearchResponse": "models",
@@ -114,6 +116,7 @@ __all__ = [
     "OperationTimeoutError",
     "PartialFailureError",
     "PoolTimeoutError",
+    "QdrantVectorStore",
     "RateLimitError",
     "SearchFilter",
     "SearchResponse",
