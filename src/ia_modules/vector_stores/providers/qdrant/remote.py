@@ -79,7 +79,7 @@ class RemoteBackend(Backend):
                 https=tls,
                 api_key=config.secret,
                 prefix=options.get("prefix"),
-                headers={"Accept-Encoding": "identity", **config.headers},
+                headers=self._headers(),
                 timeout=self.timeout,
                 check_compatibility=False,
                 limits=httpx.Limits(
@@ -89,6 +89,11 @@ class RemoteBackend(Backend):
                 ),
                 event_hooks={"response": [_acknowledge]},
             )
+
+    def _headers(self) -> dict[str, str]:
+        given = {name.lower(): value for name, value in self._config.headers.items()}  # as gRPC wants them
+        # To compress vectors that are written as text takes the server longer than to send them.
+        return given if self._config.options.get("grpc") else {"accept-encoding": "identity", **given}
 
     async def close(self) -> None:
         """Close the connections."""
