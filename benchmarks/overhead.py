@@ -1,7 +1,10 @@
 """What this library costs beside the raw clients.
 
 ``python benchmarks/overhead.py`` compares on every provider that can run here, prints a table, and writes
-``docs/performance.md`` and ``docs/performance.png``. ``--quick`` takes about a minute and writes nothing.
+``docs/performance.md`` and ``docs/performance.png``. ``--quick`` takes a few minutes and writes nothing.
+
+A Qdrant server takes part if ``QDRANT_URL`` says where it is (``http://127.0.0.1:6333``); its gRPC port is the one
+after, or ``QDRANT_GRPC_PORT``.
 
 Timings on shared machines drift, so only ratios inside one run count: the contestants take turns on the same data in
 one process, in interleaved blocks, and a figure is the median of several rounds.
@@ -13,6 +16,7 @@ import argparse
 import asyncio
 import gc
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
@@ -23,10 +27,11 @@ from bench.layer import imports, models, null_backend
 from bench.measure import Results, Row
 from bench.peak import peaks, streaming
 from bench.peers import compare_peers
+from bench.qdrant import QDRANT, QDRANT_SERVER, Server
 from bench.report import show, write_page, write_plot
 from bench.targets import CHROMA, open_target
 
-_TARGETS = ("model", "null", "memory", *CHROMA)
+_TARGETS = ("model", "null", "memory", *CHROMA, *QDRANT)
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -55,6 +60,7 @@ async def _measure(given: argparse.Namespace) -> Results:
     if find_spec("chromadb") is None and set(chosen) & set(CHROMA):
         results.notes.append("chromadb is not installed, so the Chroma rows are missing.")
         chosen = [name for name in chosen if name not in CHROMA]
+    chosen = _without_qdrant(chosen, results.notes)
     if "model" in chosen:
         _add(results, models(given.rounds) + imports(given.rounds))
     if "null" in chosen:
@@ -79,6 +85,23 @@ async def _measure(given: argparse.Namespace) -> Results:
             _add(results, rows)
             print(f"{name}: {perf_counter() - began:.0f} s\n", file=sys.stderr, flush=True)
     return results
+
+
+def _without_qdrant(chosen: Sequence[str], notes: list[str]) -> list[str]:
+    """What is left where Qdrant's client or server is not there."""
+    missing: tuple[str, ...] = ()
+    server = Server.of_environment()
+    if not set(chosen) & set(QDRANT):
+        return list(chosen)
+    if find_spec("qdrant_client") is None:
+        notes.append("qdrant-client is not installed, so the Qdrant rows are missing.")
+        missing = QDRANT
+    elif server is None and set(chosen) & set(QDRANT_SERVER):
+        notes.append("QDRANT_URL is not set, so the rows of a Qdrant server are missing.")
+        missing = QDRANT_SERVER
+    elif server is not None:
+        notes.append(f"The Qdrant server is of version {server.version()}.")
+    return [name for name in chosen if name not in missing]
 
 
 def _add(results: Results, rows: list[Row]) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ia_modules.vector_stores import SearchFilter, VectorDocument
 
-__all__ = ["FILTERS", "Data", "Filter", "documents", "make_data", "metadata_of", "stream", "text_of"]
+__all__ = ["FILTERS", "Data", "Filter", "documents", "make_data", "metadata_of", "stream", "text_of", "with_uuids"]
 
 _CLUSTERS = 100
 _DAYS = 33
@@ -41,12 +42,20 @@ class Filter:
     what: str
     ours: SearchFilter
     chroma: dict[str, Any]
+    qdrant: dict[str, Any]
     passes: Callable[[dict[str, Any]], bool]
+    schema: str
+    """Of the payload index that Qdrant's documentation wants for the field."""
 
 
 def _equal(what: str, key: str, value: str | int) -> Filter:
     return Filter(
-        what, SearchFilter(field=key, operator="eq", value=value), {key: value}, lambda found: found[key] == value
+        what,
+        SearchFilter(field=key, operator="eq", value=value),
+        {key: value},
+        {"key": key, "match": {"value": value}},
+        lambda found: found[key] == value,
+        "keyword" if isinstance(value, str) else "integer",
     )
 
 
@@ -58,7 +67,9 @@ FILTERS = {
         "range filter, 10 % pass",
         SearchFilter(field="price", operator="lt", value=10.0),
         {"price": {"$lt": 10.0}},
+        {"key": "price", "range": {"lt": 10.0}},
         lambda found: found["price"] < 10.0,
+        "float",
     ),
 }
 
@@ -120,6 +131,11 @@ def make_data(count: int, dimension: int, queries: int = 200, seed: int = 7) -> 
         [text_of(i) for i in range(count)],
         _vectors(queries, centres, rng),
     )
+
+
+def with_uuids(data: Data) -> Data:
+    """The same, with ids for a database that takes no other text."""
+    return replace(data, ids=[str(uuid5(NAMESPACE_OID, name)) for name in data.ids])
 
 
 def documents(data: Data, start: int, stop: int) -> list[VectorDocument]:

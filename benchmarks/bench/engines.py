@@ -8,11 +8,11 @@ from statistics import median
 import numpy as np
 
 from bench.contestants import TOP_K, Contestant, Ours
-from bench.data import FILTERS, Data, Filter, make_data
+from bench.data import FILTERS, Data, Filter, make_data, with_uuids
 from bench.measure import Budget, Row, Samples, compare, ratio_row, seconds_of, stall_during, take_turns
 from bench.targets import Target
 
-__all__ = ["compare_on"]
+__all__ = ["compare_on", "compare_searches"]
 
 _LATENCY = Budget(1.03, 1.08)
 _WRITE_BLOCK = 1000
@@ -21,8 +21,11 @@ _RECALLED = 30
 
 async def compare_on(target: Target, data: Data, rounds: int, *, quick: bool) -> list[Row]:
     """All rows of one backend."""
+    if target.uuids:
+        data = with_uuids(data)
     rows, ours, raw = await _writing(target, data, rounds)
-    rows += await _searching(target, ours, raw, data, rounds, 60 if quick else 200)
+    await target.settle()
+    rows += await compare_searches(target, ours, raw, data, rounds, 60 if quick else 200)
     for chosen in FILTERS.values():
         rows.append(await _filtered(target, ours, raw, data, chosen, rounds, 20 if quick else 40))
     rows += await _batches(target, ours, raw, data, rounds)
@@ -57,7 +60,10 @@ async def _writing(target: Target, data: Data, rounds: int) -> tuple[list[Row], 
     return [ratio_row(target.name, "bulk upsert, rate", rates, budget, detail)], ours, raw
 
 
-async def _searching(target: Target, ours: Ours, raw: Contestant, data: Data, rounds: int, count: int) -> list[Row]:
+async def compare_searches(
+    target: Target, ours: Ours, raw: Contestant, data: Data, rounds: int, count: int
+) -> list[Row]:
+    """Searches without a filter, and what the layer adds to one."""
     calls: dict[str, Callable[[int], Awaitable[object]]] = {}
     same = target.same(ours)
     for name, contestant in {"raw": raw, "ours": ours, "same": same}.items():
@@ -66,6 +72,7 @@ async def _searching(target: Target, ours: Ours, raw: Contestant, data: Data, ro
     await take_turns(calls, 20, block=5, rounds=1)
     samples = await take_turns(calls, count, block=10, rounds=rounds)
     rows = [_latency(target, f"search top_k={TOP_K}, p50", samples, None if same is None else _LATENCY)]
+    rows[0].detail += f"; {(seconds_of(samples, 'ours') - seconds_of(samples, 'raw')) * 1e3:+.3f} ms"
     base = "raw" if same is None else "same"
     own = [(median(taken["ours"]) - median(taken[base])) * 1e6 for taken in samples]
     rows.append(
@@ -93,6 +100,7 @@ async def _filtered(
         "ours": lambda i: ours.search(query(i), chosen),
     }
     await take_turns(calls, 5, block=5, rounds=1)
+    await target.settle()  # a first search with a filter may have begun an index
     samples = await take_turns(calls, count, block=5, rounds=rounds)
     recall = {}
     for name, on in (("raw", raw), ("ours", ours)):
@@ -137,8 +145,9 @@ async def _stalls(target: Target, ours: Ours, raw: Contestant, data: Data, round
     longest: dict[str, list[float]] = {"raw": [], "ours": []}
     for number in range(rounds):
         more.ids[:] = [f"more-{number}-{i}" for i in range(count)]
+        given = with_uuids(more) if target.uuids else more
         for name, on in (("raw", raw), ("ours", ours)):
-            longest[name].append(await stall_during(on.write(more, 0, count)) * 1e3)
+            longest[name].append(await stall_during(on.write(given, 0, count)) * 1e3)
     value, other = median(longest["ours"]), median(longest["raw"])
     budget = Budget(100.0)
     detail = f"raw {other:.1f} ms"

@@ -157,6 +157,7 @@ _IMPORTS = {
         "from ia_modules.vector_stores import VectorDocument, create_vector_store, MemoryVectorStore"
     ),
     "import of the chroma store": "from ia_modules.vector_stores import ChromaVectorStore",
+    "import of the qdrant store": "from ia_modules.vector_stores import QdrantVectorStore",
 }
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from statistics import median
 
 from bench.contestants import Ours
-from bench.data import documents, make_data, stream
+from bench.data import Data, documents, make_data, stream, with_uuids
 from bench.layer import child_environment
 from bench.measure import Budget, Row, ratio_row
 from bench.null import null_store
-from bench.targets import CHROMA, open_target
+from bench.qdrant import QDRANT
+from bench.targets import CHROMA, Target, open_target
 
 __all__ = ["peaks", "streaming"]
 
@@ -46,18 +47,19 @@ async def _child(target_name: str, way: str, count: int, dimension: int) -> floa
             await ours.store.upsert(part)
         return _peak() - before
     with open_target(target_name) as target:
+        small = _fitting(target, small)
         warm = await (target.raw if way == "raw" else target.ours)(small, "warm")
         await warm.write(small, 0, len(small))
         before = _peak()
         if way == "raw":
             raw = await target.raw(small, "full")
-            data = make_data(count, dimension, 1)
+            data = _fitting(target, make_data(count, dimension, 1))
             await raw.write(data, 0, count)
             return _peak() - before
         ours = await target.ours(small, "full")
         if way == "list":
             # What the matrix takes is the raw client's input, not ours: it goes as soon as the list is there.
-            data = make_data(count, dimension, 1)
+            data = _fitting(target, make_data(count, dimension, 1))
             given = documents(data, 0, count)
             del data
             gc.collect()
@@ -66,6 +68,10 @@ async def _child(target_name: str, way: str, count: int, dimension: int) -> floa
             for part in stream(count, dimension, _SLICE):
                 await ours.store.upsert(part)
         return _peak() - before
+
+
+def _fitting(target: Target, data: Data) -> Data:
+    return with_uuids(data) if target.uuids else data
 
 
 def _run(target_name: str, way: str, count: int, dimension: int) -> float:
@@ -81,7 +87,7 @@ def _run(target_name: str, way: str, count: int, dimension: int) -> float:
 
 def peaks(target_name: str, count: int, dimension: int, rounds: int = 1) -> list[Row]:
     """A bulk upsert against the raw client; the server's own memory is not counted. One round does: this is steady."""
-    if target_name not in CHROMA:
+    if target_name not in (*CHROMA, *QDRANT):
         return []
     taken: dict[str, list[float]] = {"raw": [], "list": [], "stream": []}
     for _ in range(rounds):

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from bench.contestants import SPARE, Contestant, NumpyByHand, Ours, RawChroma
 from bench.data import Data
+from bench.qdrant import QDRANT, QdrantTarget
 from ia_modules.vector_stores import VectorStoreConfig
 
 __all__ = ["CHROMA", "Target", "open_target"]
@@ -31,6 +32,8 @@ class Target(Protocol):
     """One backend."""
 
     name: str
+    uuids: bool
+    """Whether the database takes no other text for ids."""
 
     async def ours(self, data: Data, label: str) -> Ours: ...
 
@@ -38,11 +41,15 @@ class Target(Protocol):
 
     def same(self, ours: Ours) -> Contestant | None: ...
 
+    async def settle(self) -> None:
+        """Wait until the database is done with what it does by itself after writing."""
+
     def blocking_client(self) -> Any: ...
 
 
 class MemoryTarget:
     name = "memory"
+    uuids = False
 
     async def ours(self, data: Data, label: str) -> Ours:
         return await Ours.open(VectorStoreConfig(provider="memory", index_name=label, dimension=data.dimension))
@@ -52,6 +59,9 @@ class MemoryTarget:
 
     def same(self, ours: Ours) -> Contestant | None:
         return None
+
+    async def settle(self) -> None:
+        pass
 
     def blocking_client(self) -> Any:
         return None
@@ -65,6 +75,8 @@ class ChromaTarget:
         place: a folder of our own.
         port: where the server listens.
     """
+
+    uuids = False
 
     def __init__(self, name: str, place: Path, port: int | None) -> None:
         self.name = name
@@ -108,6 +120,9 @@ class ChromaTarget:
         # search shows only on one and the same graph.
         return RawChroma(ours.store._handles[""], lambda: None)
 
+    async def settle(self) -> None:
+        pass
+
     def blocking_client(self) -> Any:
         """What the other frameworks take; of a server, they have no asynchronous form."""
         if self.name != "chroma-server":
@@ -122,6 +137,10 @@ def open_target(name: str) -> Iterator[Target]:
     """A target with what it needs, a server included; nothing of it is left afterwards."""
     if name == "memory":
         yield MemoryTarget()
+        return
+    if name in QDRANT:
+        with QdrantTarget(name) as target:
+            yield target
         return
     with tempfile.TemporaryDirectory(prefix="overhead-", ignore_cleanup_errors=True) as folder:
         if name != "chroma-server":

@@ -62,11 +62,16 @@ class _Engine:
         class Local(QdrantLocal):
             LARGE_DATA_THRESHOLD = sys.maxsize  # we warn ourselves, once, and not for every collection
 
+        made = Local.__new__(Local)  # in two steps, to get hold of what a refusal leaves open
         try:
-            self._local = Local(self.location)
+            made.__init__(self.location)  # type: ignore[misc]
+            self._local = made
         except RuntimeError as error:
             if "already accessed" not in str(error):
                 raise
+            lock = getattr(made, "_flock_file", None)
+            if lock is not None:
+                lock.close()
             raise StoreLockedError(
                 f"the Qdrant folder {self.location!r} is open in another process; to share it, run a Qdrant server "
                 "and connect to that",

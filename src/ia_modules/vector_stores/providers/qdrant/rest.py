@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ia_modules.vector_stores.errors import ConnectionError, UnsupportedOperationError
 from ia_modules.vector_stores.providers.qdrant.backend import NativeFilter, Point, Query, import_package
+from ia_modules.vector_stores.providers.qdrant.errors import map_error
 from ia_modules.vector_stores.providers.qdrant.remote import MAX_REQUEST_BYTES, RemoteBackend, parts
 
 __all__ = ["RestBackend"]
 
 _POINTS = "/collections/{collection_name}/points"
+_DEFAULT_LIMIT = 32 * 2**20
 _BYTES_PER_NUMBER = 12
 """Of a float32 in JSON, sign and comma included."""
 
@@ -47,7 +50,16 @@ class RestBackend(RemoteBackend):
             await self._upsert(name, ids[:half], vectors[:half], payloads[:half])
             await self._upsert(name, ids[half:], vectors[half:], payloads[half:])
             return
-        await self._send("PUT", _POINTS, name, body, {"wait": "true"})
+        try:
+            await self._send("PUT", _POINTS, name, body, {"wait": "true"})
+        except Exception as error:
+            if len(body) <= _DEFAULT_LIMIT or not isinstance(map_error(error), ConnectionError):
+                raise
+            # The server hangs up in the middle of it, which looks like a bad connection.
+            raise UnsupportedOperationError(
+                f"the Qdrant server broke off a document of {len(body) / 1e6:.0f} MB; it takes requests of up to "
+                "service.max_request_size_mb (32 by default)"
+            ) from error
 
     async def query(self, name: str, query: Query) -> list[list[Point]]:
         """The nearest points to each vector."""
