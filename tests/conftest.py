@@ -35,6 +35,7 @@ QDRANT_URL = os.environ.get("QDRANT_URL")
 """Where a real Qdrant is, such as ``http://127.0.0.1:6333``; gRPC on the port after it, or ``QDRANT_GRPC_PORT``."""
 
 TARGETS = ["memory", "chroma-memory", "chroma-folder", "chroma-server", "qdrant-memory", "qdrant-folder"]
+TARGETS += ["qdrant-stub-rest", "qdrant-stub-grpc"]
 if QDRANT_URL:
     TARGETS += ["qdrant-server", "qdrant-grpc"]
 
@@ -76,6 +77,15 @@ def chroma_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         log.close()
 
 
+@pytest.fixture(scope="session")
+def qdrant_stub() -> Iterator[tuple[int, int]]:
+    """The wire of a Qdrant server on loopback ports, for REST and for gRPC."""
+    from qdrant_stub import serving
+
+    with serving() as ports:
+        yield ports
+
+
 def wait_for_chroma(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     """Wait until a Chroma server answers."""
     deadline = time.monotonic() + 60
@@ -101,6 +111,11 @@ def store_config(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[...
     if target == "chroma-server":
         host, _, port = request.getfixturevalue("chroma_server").partition(":")
         where |= {"host": host, "port": int(port)}
+    elif target.startswith("qdrant-stub"):
+        rest, rpc = request.getfixturevalue("qdrant_stub")
+        where |= {"host": "127.0.0.1", "port": rest}
+        if target.endswith("grpc"):
+            where["options"] = {"grpc": True, "grpc_port": rpc}
     elif target in ("qdrant-server", "qdrant-grpc"):
         where |= qdrant_server(target)
     elif target.endswith("-memory"):

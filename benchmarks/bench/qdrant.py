@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self
@@ -83,9 +83,13 @@ class Server:
         }
 
     def version(self) -> str:
+        from qdrant_client.http.exceptions import ResponseHandlingException
+
         client = self.blocking_client(grpc=False)
         try:
             return str(client.info().version)
+        except ResponseHandlingException as error:
+            raise SystemExit(f"no Qdrant server answers at {self.host}:{self.port}: {error}") from None
         finally:
             client.close()
 
@@ -116,7 +120,7 @@ class Server:
             await client.close()
 
 
-def _beginning(prefix: str, found: Any) -> Iterable[str]:
+def _beginning(prefix: str, found: Any) -> list[str]:
     return [collection.name for collection in found.collections if collection.name.startswith(prefix)]
 
 

@@ -23,10 +23,10 @@ from ia_modules.vector_stores.filters import predicate
 from ia_modules.vector_stores.providers.qdrant import indexes
 from ia_modules.vector_stores.providers.qdrant.layout import point_id
 
-pytestmark = [
-    pytest.mark.targets("qdrant-server", "qdrant-grpc"),
-    pytest.mark.skipif(not QDRANT_URL, reason="QDRANT_URL is not set; it names a Qdrant server to test with"),
-]
+if not QDRANT_URL:
+    pytest.skip("QDRANT_URL is not set; it names a Qdrant server to test with", allow_module_level=True)
+
+pytestmark = pytest.mark.targets("qdrant-server", "qdrant-grpc")
 
 models: Any = pytest.importorskip("qdrant_client.models")
 
