@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint types contracts unit integration conformance conformance-long conformance-page beside \
+.PHONY: help demo test lint types contracts unit integration conformance conformance-long conformance-page test-live beside \
 	benchmark format docs clean
 
 help: ## list what can be made
@@ -40,6 +40,11 @@ conformance-long: $(VENV)/.development ## the same with ten times as many filter
 
 conformance-page: $(VENV)/.development ## run the kit and write docs/conformance.md
 	$(BIN)/python scripts/conformance_page.py
+
+test-live: $(VENV)/.development ## tests and conformance kit against the servers that the environment names (QDRANT_URL)
+	@test -n "$$QDRANT_URL" || { echo "Set QDRANT_URL, for example to http://127.0.0.1:6333; docker compose up starts a server."; exit 2; }
+	$(BIN)/pytest tests/integration -k "qdrant-server or qdrant-grpc"
+	$(BIN)/pytest tests/conformance/test_providers.py -k "qdrant-server or qdrant-grpc"
 
 beside: $(VENV)/.development ## the built wheel beside PyPI's ia_modules, in an environment of its own
 	$(BIN)/python scripts/check_beside.py

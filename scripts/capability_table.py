@@ -66,16 +66,29 @@ ROWS: list[tuple[str, Callable[[Capabilities], str]]] = [
 ]
 
 
+def _capabilities(name: str) -> tuple[Capabilities, Capabilities]:
+    """What a provider can do in this process, and on a server."""
+    kind = provider_class(name)
+    own = kind(VectorStoreConfig(provider=name, index_name="example")).capabilities
+    if not own.remote:
+        return own, own
+    return own, kind(VectorStoreConfig(provider=name, index_name="example", host="localhost")).capabilities
+
+
+def _both(cell: Callable[[Capabilities], str], own: Capabilities, remote: Capabilities) -> str:
+    here, there = cell(own), cell(remote)
+    return here if here == there or cell is _processes else f"{here}; on a server {there}"
+
+
 def table() -> str:
     """The table in Markdown."""
-    capabilities = [
-        provider_class(name)(VectorStoreConfig(provider=name, index_name="example")).capabilities for name in PROVIDERS
-    ]
+    capabilities = [_capabilities(name) for name in PROVIDERS]
     lines = [
-        "| | " + " | ".join(f"`{c.provider}`" for c in capabilities) + " |",
+        "| | " + " | ".join(f"`{own.provider}`" for own, _ in capabilities) + " |",
         "| --- |" + " --- |" * len(capabilities),
     ]
-    lines += [f"| {title} | " + " | ".join(cell(c) for c in capabilities) + " |" for title, cell in ROWS]
+    for title, cell in ROWS:
+        lines.append(f"| {title} | " + " | ".join(_both(cell, *pair) for pair in capabilities) + " |")
     return "\n".join(lines) + "\n"
 
 
