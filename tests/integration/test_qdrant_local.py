@@ -19,7 +19,7 @@ import pytest
 
 from conftest import MakeStore
 from ia_modules.vector_stores import Condition, StoreLockedError, VectorDocument, VectorStoreBase, create_vector_store
-from ia_modules.vector_stores.providers.qdrant import local
+from ia_modules.vector_stores.providers.qdrant import local, searching
 
 qdrant_client: Any = pytest.importorskip("qdrant_client")
 
@@ -251,6 +251,7 @@ async def test_a_filter_that_lets_many_pass_is_not_evaluated_on_every_point(
     found = (await store.search([1, 0, 0], 10, filters=Condition("even", "eq", True))).results
     assert [result.id for result in found] == [d.id for d in expected[:10]]
     assert seen == [None]
+    monkeypatch.setattr(searching, "_LOOK_MOST", 200)
     found = (await store.search([1, 0, 0], 10, filters=Condition("n", "lt", 3))).results
     assert {result.id for result in found} == {"d0", "d1", "d2"}
     assert [one is None for one in seen] == [True, True, False]

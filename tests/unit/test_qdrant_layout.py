@@ -15,14 +15,13 @@ from ia_modules.vector_stores.providers.qdrant.layout import (
     MAX_COLLECTION_NAME,
     changed,
     collection_name,
-    decode,
     encode,
     index_name,
     namespace_of,
     namespace_value,
+    point,
     point_id,
     point_ids,
-    restored,
     to_unit,
 )
 from ia_modules.vector_stores.testing.strategies import metadata as metadatas
@@ -76,7 +75,9 @@ def test_a_namespace_is_never_taken_for_a_uuid() -> None:
 
 
 def roundtrip(metadata: dict[str, Any], text: str | None = None) -> tuple[str, dict[str, Any], str | None]:
-    return decode(encode("id", "/", metadata, text, 0.0))
+    found = point("key", encode("id", "/", metadata, text, 0.0), None)
+    assert found.namespace == "/"
+    return found.id, found.metadata, found.text
 
 
 @given(metadata=metadatas(), text=st.none() | st.text(max_size=5))
@@ -94,7 +95,7 @@ def test_a_merge_of_changes_is_an_update(old: dict[str, Any], changes: dict[str,
             payload.pop(key, None)
         else:
             payload[key] = value
-    _, found, _ = decode(payload)
+    found = point("key", payload, None).metadata
     assert repr(sorted(found.items())) == repr(sorted((old | changes).items()))
 
 
@@ -105,7 +106,7 @@ def test_a_key_like_one_of_ours_is_the_user_s(key: str) -> None:
     metadata = {key: 1.1, "x": [], "other": None}
     assert roundtrip(metadata) == ("id", metadata, None)
     payload = encode("id", "/", {}, None, 0.0) | {k: v for k, v in changed({key: None}).items() if v is not None}
-    assert decode(payload)[1] == {key: None}
+    assert point("key", payload, None).metadata == {key: None}
 
 
 def test_the_payload_reads_as_the_metadata() -> None:
@@ -159,7 +160,7 @@ def test_other_vectors_become_unit_vectors_and_come_back(length: float) -> None:
     assert lengths is not None
     np.testing.assert_allclose(np.linalg.norm(stored, axis=1), 1.0, atol=5e-7)
     for row, unit, kept in zip(vectors, stored, lengths.tolist(), strict=True):
-        back = restored(unit, encode("d", "/", {}, None, kept))
+        back = point("key", encode("d", "/", {}, None, kept), unit).vector
         np.testing.assert_allclose(back, row, rtol=3e-7, atol=1e-7 * length)
 
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from ia_modules.vector_stores.errors import MissingDependencyError
 from ia_modules.vector_stores.filters.compilers.base import Native
+from ia_modules.vector_stores.providers.qdrant.layout import Point, point
 
-__all__ = ["Backend", "NativeFilter", "Point", "Query", "import_package", "import_qdrant"]
+__all__ = ["Backend", "NativeFilter", "Query", "import_package", "import_qdrant"]
 
 
 def import_qdrant() -> Any:
@@ -38,15 +39,6 @@ def import_package(module: str) -> Any:
         raise MissingDependencyError(
             module.replace("_", "-"), extra="qdrant", needed_for="The qdrant provider", provider="qdrant"
         ) from error
-
-
-class Point(NamedTuple):
-    """A point as it was read; what was not asked for is empty."""
-
-    id: str
-    payload: dict[str, Any]
-    vector: NDArray[np.float32] | None
-    score: float
 
 
 class NativeFilter:
@@ -194,13 +186,13 @@ class Backend(ABC):
 def _points(found: Iterable[Any]) -> list[Point]:
     """The client's records or scored points as ours."""
     return [
-        Point(
-            point.id,
-            point.payload or {},
-            None if point.vector is None else np.asarray(_dense(point.vector), dtype=np.float32),
-            getattr(point, "score", 0.0),
+        point(
+            one.id,
+            one.payload or {},
+            None if one.vector is None else np.array(_dense(one.vector), dtype=np.float32),
+            getattr(one, "score", 0.0),
         )
-        for point in found
+        for one in found
     ]
 
 

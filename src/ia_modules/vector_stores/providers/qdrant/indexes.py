@@ -17,8 +17,8 @@ __all__ = ["PayloadIndexes"]
 
 logger = logging.getLogger("ia_modules.vector_stores")
 
-_PAYS = 10_000
-"""Points from which on an index is made; below, Qdrant looks at every payload in a few milliseconds."""
+_PAYS = 1_000
+"""Points from which on an index is made; below, Qdrant looks at every payload in a millisecond or so."""
 _LOOK_AGAIN = 256
 """Filters with a field that has no index after which the number of points is asked for again."""
 

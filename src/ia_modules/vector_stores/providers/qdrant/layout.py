@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Iterator
 from hashlib import sha1
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -29,16 +29,16 @@ __all__ = [
     "LENGTH",
     "MAX_COLLECTION_NAME",
     "NAMESPACE",
+    "Point",
     "changed",
     "collection_name",
-    "decode",
     "encode",
     "index_name",
     "namespace_of",
     "namespace_value",
+    "point",
     "point_id",
     "point_ids",
-    "restored",
     "to_unit",
 ]
 
@@ -122,10 +122,54 @@ def to_unit(
     return np.asarray(wide / scaled[:, None], dtype=np.float32), lengths
 
 
-def restored(vector: NDArray[np.float32], payload: dict[str, Any]) -> NDArray[np.float32]:
-    """The vector as it was given."""
-    length = payload.get(LENGTH)
-    return vector if length is None else np.asarray(vector * np.float64(length), dtype=np.float32)
+class Point(NamedTuple):
+    """A point as it was read; what was not asked for is empty.
+
+    Attributes:
+        key: Qdrant's own id of it.
+        id: the document's id.
+        namespace: its namespace, as of :func:`namespace_value`.
+        metadata: its metadata.
+        text: its text.
+        vector: its vector as it was given, or None.
+        score: Qdrant's score, or 0.
+    """
+
+    key: str
+    id: str
+    namespace: str | None
+    metadata: dict[str, Any]
+    text: str | None
+    vector: NDArray[np.float32] | None
+    score: float
+
+
+def point(key: str, payload: dict[str, Any], vector: NDArray[np.float32] | None, score: float = 0.0) -> Point:
+    """A point that was read; the payload becomes its metadata and must not be used any more."""
+    document_id = payload.pop(ID, "")
+    namespace = payload.pop(NAMESPACE, None)
+    text = payload.pop(_TEXT, None)
+    length = payload.pop(LENGTH, None)
+    if vector is not None and length is not None:
+        vector = np.asarray(vector * np.float64(length), dtype=np.float32)
+    for name in payload:
+        if name[:4] == RESERVED:
+            _undo(payload)
+            break
+    return Point(key, document_id, namespace, payload, text, vector, score)
+
+
+def _undo(payload: dict[str, Any]) -> None:
+    """Make a payload, without the keys that every one has, the metadata that it was made of."""
+    noted = {name: payload.pop(name) for name in [name for name in payload if name.startswith(RESERVED)]}
+    for name, value in noted.items():
+        if name.startswith(ESCAPED):
+            payload[name.removeprefix(ESCAPED)] = value
+        elif name.startswith(_NONE):
+            payload[name.removeprefix(_NONE).removeprefix(ESCAPED)] = None
+    for name, value in noted.items():
+        if name.startswith(EXACTLY):
+            payload[name.removeprefix(EXACTLY).removeprefix(ESCAPED)] = json.loads(value)
 
 
 def encode(
@@ -167,24 +211,6 @@ def changed(changes: dict[str, Any]) -> dict[str, Any]:
         payload[EMPTY_LISTS + key] = list(_empty_lists(value, key)) or None
         payload[EXACTLY + key] = None if _all_survive(value) else json.dumps(value, ensure_ascii=False)
     return payload
-
-
-def decode(payload: dict[str, Any]) -> tuple[str, dict[str, Any], str | None]:
-    """Id, metadata and text of a payload."""
-    document_id: str = payload.get(ID, "")
-    text: str | None = payload.get(_TEXT)
-    metadata: dict[str, Any] = {}
-    exact: dict[str, Any] = {}
-    for key, value in payload.items():
-        if not key.startswith(RESERVED):
-            metadata[key] = value
-        elif key.startswith(ESCAPED):
-            metadata[key.removeprefix(ESCAPED)] = value
-        elif key.startswith(_NONE):
-            metadata[key.removeprefix(_NONE).removeprefix(ESCAPED)] = None
-        elif key.startswith(EXACTLY):
-            exact[key.removeprefix(EXACTLY).removeprefix(ESCAPED)] = json.loads(value)
-    return document_id, metadata | exact if exact else metadata, text
 
 
 def _all_survive(value: Any) -> bool:

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,8 +21,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
+from ia_modules.vector_stores.documents import copy_metadata
 from ia_modules.vector_stores.errors import StoreLockedError
-from ia_modules.vector_stores.providers.qdrant.backend import Backend, NativeFilter, Point, import_qdrant
+from ia_modules.vector_stores.providers.qdrant.backend import Backend, NativeFilter, import_qdrant
+from ia_modules.vector_stores.providers.qdrant.layout import Point, point
 from ia_modules.vector_stores.providers.threads import finished
 
 __all__ = ["LARGE", "LocalBackend"]
@@ -130,6 +134,21 @@ class _Engine:
                 LARGE,
             )
 
+    def read(self, name: str, keys: Sequence[str], *, payload: bool, vector: bool) -> list[Point]:
+        """Points by id, straight from where the engine has them; in the owner's thread only.
+
+        The engine would copy payloads with ``deepcopy`` and make a list of each vector.
+        """
+        collection = self._local._get_collection(name)  # noqa: SLF001 - which also says if there is none
+        rows, payloads, gone = collection.vectors[""], collection.payload, collection.deleted
+        found = []
+        for key in keys:
+            row = collection.ids.get(key)
+            if row is not None and not gone[row]:
+                vectors = rows[row].astype(np.float32) if vector else None
+                found.append(point(key, copy_metadata(payloads[row]) if payload else {}, vectors))
+        return found
+
     async def run(self, work: Callable[[], T]) -> T:
         """Do something in the owner's thread; once begun it is waited for, even if cancelled."""
         return await finished(asyncio.get_running_loop().run_in_executor(self._thread, work))
@@ -216,6 +235,11 @@ class LocalBackend(Backend):
         """Call a method of the client."""
         assert self._engine is not None, "the store is not connected"
         return await self._engine.run(partial(self._engine.call, method, *args, **arguments))
+
+    async def retrieve(self, name: str, ids: Sequence[str], *, payload: bool, vector: bool) -> list[Point]:
+        """Points by id."""
+        assert self._engine is not None, "the store is not connected"
+        return await self._engine.run(partial(self._engine.read, name, ids, payload=payload, vector=vector))
 
     async def scroll(
         self, name: str, native: NativeFilter, size: int, cursor: Any, *, payload: bool, vector: bool

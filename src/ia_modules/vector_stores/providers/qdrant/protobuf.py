@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ia_modules.vector_stores.providers.qdrant.backend import NativeFilter, Point, Query
+from ia_modules.vector_stores.providers.qdrant.backend import NativeFilter, Query
+from ia_modules.vector_stores.providers.qdrant.layout import Point, point
 from ia_modules.vector_stores.providers.qdrant.remote import RemoteBackend, parts
 
 __all__ = ["GrpcBackend"]
@@ -32,11 +33,17 @@ class GrpcBackend(RemoteBackend):
 
         return grpc
 
+    @cached_property
+    def _conversion(self) -> Any:
+        from qdrant_client.conversions import conversion
+
+        return conversion
+
     async def upsert(
         self, name: str, ids: list[str], vectors: NDArray[np.float32], payloads: list[dict[str, Any]]
     ) -> None:
         """Write points; existing ones are replaced whole."""
-        grpc = self._grpc
+        grpc, to_message = self._grpc, self._conversion.payload_to_grpc
         dimension = vectors.shape[1]
         head = _vectors_head(dimension)
         rows_as_bytes = np.ascontiguousarray(vectors, dtype=_FLOAT32)
@@ -45,7 +52,7 @@ class GrpcBackend(RemoteBackend):
                 grpc.PointStruct(
                     id=grpc.PointId(uuid=point_id),
                     vectors=grpc.Vectors.FromString(head + vector.tobytes()),
-                    payload={key: self._value(value) for key, value in payload.items()},
+                    payload=to_message(payload),
                 )
                 for point_id, vector, payload in zip(ids[rows], rows_as_bytes[rows], payloads[rows], strict=True)
             ]
@@ -113,48 +120,20 @@ class GrpcBackend(RemoteBackend):
 
     def _params(self, params: dict[str, Any]) -> Any:
         from qdrant_client import models
-        from qdrant_client.conversions.conversion import RestToGrpc
 
-        return RestToGrpc.convert_search_params(models.SearchParams(**params))
+        return self._conversion.RestToGrpc.convert_search_params(models.SearchParams(**params))
 
     def _read(self, points: Iterable[Any]) -> list[Point]:
+        payload_of = self._conversion.grpc_to_payload
         return [
-            Point(
-                point.id.uuid,
-                {key: _plain(value) for key, value in point.payload.items()},
-                _array(point.vectors) if point.HasField("vectors") else None,
-                getattr(point, "score", 0.0),
+            point(
+                one.id.uuid,
+                payload_of(one.payload),
+                _array(one.vectors) if one.HasField("vectors") else None,
+                getattr(one, "score", 0.0),
             )
-            for point in points
+            for one in points
         ]
-
-    def _value(self, value: Any) -> Any:
-        grpc = self._grpc
-        kind = type(value)
-        if kind is str:
-            return grpc.Value(string_value=value)
-        if kind is bool:
-            return grpc.Value(bool_value=value)
-        if kind is int:
-            return grpc.Value(integer_value=value)
-        if kind is float:
-            return grpc.Value(double_value=value)
-        if value is None:
-            return grpc.Value(null_value=0)
-        if kind is dict:
-            fields = {key: self._value(item) for key, item in value.items()}
-            return grpc.Value(struct_value=grpc.Struct(fields=fields))
-        return grpc.Value(list_value=grpc.ListValue(values=[self._value(item) for item in value]))
-
-
-def _plain(value: Any) -> Any:
-    """A protobuf value as Python's own."""
-    kind = value.WhichOneof("kind")
-    if kind == "struct_value":
-        return {key: _plain(item) for key, item in value.struct_value.fields.items()}
-    if kind == "list_value":
-        return [_plain(item) for item in value.list_value.values]
-    return None if kind in (None, "null_value") else getattr(value, kind)
 
 
 def _array(vectors: Any) -> NDArray[np.float32]:

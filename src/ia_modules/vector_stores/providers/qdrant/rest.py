@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ia_modules.vector_stores.errors import ConnectionError, UnsupportedOperationError
-from ia_modules.vector_stores.providers.qdrant.backend import NativeFilter, Point, Query, import_package
+from ia_modules.vector_stores.providers.qdrant.backend import NativeFilter, Query, import_package
 from ia_modules.vector_stores.providers.qdrant.errors import map_error
+from ia_modules.vector_stores.providers.qdrant.layout import Point, point
 from ia_modules.vector_stores.providers.qdrant.remote import MAX_REQUEST_BYTES, RemoteBackend, parts
 
 __all__ = ["RestBackend"]
@@ -120,10 +121,10 @@ class RestBackend(RemoteBackend):
 
 def _read(points: Iterable[dict[str, Any]]) -> list[Point]:
     read = []
-    for point in points:
-        vector = point.get("vector")
+    for one in points:
+        vector = one.get("vector")
         if isinstance(vector, dict):  # there are sparse ones beside it
             vector = vector.get("", ())
         array = None if vector is None else np.array(vector, dtype=np.float32)
-        read.append(Point(point["id"], point.get("payload") or {}, array, point.get("score", 0.0)))
+        read.append(point(one["id"], one.get("payload") or {}, array, one.get("score", 0.0)))
     return read

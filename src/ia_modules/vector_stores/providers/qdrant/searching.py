@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
@@ -12,16 +13,15 @@ from numpy.typing import NDArray
 from ia_modules.vector_stores.filters import MATCH_ALL, Node, Predicate, predicate
 from ia_modules.vector_stores.metrics import DistanceMetric, clamp_cosine, distance_score
 from ia_modules.vector_stores.models import SearchResult, VectorDocument
-from ia_modules.vector_stores.providers.qdrant.backend import Backend, NativeFilter, Point, Query
+from ia_modules.vector_stores.providers.qdrant.backend import Backend, NativeFilter, Query
 from ia_modules.vector_stores.providers.qdrant.filtering import Filters, Prepared
 from ia_modules.vector_stores.providers.qdrant.indexes import PayloadIndexes
 from ia_modules.vector_stores.providers.qdrant.layout import (
     ID,
     LENGTH,
     NAMESPACE,
-    decode,
+    Point,
     namespace_value,
-    restored,
     to_unit,
 )
 from ia_modules.vector_stores.requests import SearchRequest
@@ -31,6 +31,8 @@ __all__ = ["Searcher", "document_of"]
 
 _LOOK = 150
 """Points that local mode looks at without a filter; it evaluates a filter in Python, on every point there is."""
+_LOOK_MOST = 3_000
+_SAFETY = 1.5
 _SPARE = 2
 _WIDER = 4
 _WIDEST = 10_000
@@ -109,7 +111,7 @@ class Searcher:
             points, cursor = await self._backend.scroll(
                 self._collection, prepared.native, _PAGE, cursor, payload=prepared.passes is not None, vector=False
             )
-            ids += [point.id for point in points if _right(point, prepared.passes)]
+            ids += [point.key for point in points if _right(point, prepared.passes)]
             if cursor is None:
                 return ids
 
@@ -130,7 +132,7 @@ class Searcher:
         value = namespace_value(request.namespace)
         answers: list[list[SearchResult] | None] = []
         for points in found:
-            mine = all(point.payload.get(NAMESPACE) == value for point in points)
+            mine = all(point.namespace == value for point in points)
             if not mine:
                 self._shared[request.namespace] = _SHARED
             answers.append(_results(points, request) if mine and len(points) == request.top_k else None)
@@ -139,20 +141,31 @@ class Searcher:
     async def _by_looking(
         self, vectors: NDArray[np.float32], request: SearchRequest, prepared: Prepared
     ) -> list[list[SearchResult] | None]:
-        """Of the nearest points of all, those that pass; None where these are not enough."""
-        look = max(_LOOK, 2 * request.top_k)
-        share = self._shares.get(prepared.key)
-        if share is not None and share * look < request.top_k:
-            return [None] * len(vectors)
+        """Of the nearest points of all, those that pass; None where these are not enough.
+
+        A look at so many as the share that passed the last time asks for, and a second one where that was too few.
+        """
         passes, value = predicate(request.filters), namespace_value(request.namespace)
-        answers: list[list[SearchResult] | None] = []
-        for points in await self._query(vectors, request, None, look, whole=True):
-            kept = [
-                point for point in points if point.payload.get(NAMESPACE) == value and passes(decode(point.payload)[1])
-            ]
-            _remember(self._shares, prepared.key, len(kept) / max(1, len(points)))
-            enough = len(kept) >= request.top_k or len(points) < look
-            answers.append(_results(kept[: request.top_k], request) if enough else None)
+        answers: list[list[SearchResult] | None] = [None] * len(vectors)
+        pending = list(range(len(vectors)))
+        share = self._shares.get(prepared.key)
+        for _ in range(2):
+            look = max(_LOOK, 2 * request.top_k) if share is None else math.ceil(_SAFETY * request.top_k / share)
+            if look > _LOOK_MOST or not pending:
+                break
+            seen = kept_in_all = 0
+            left = []
+            found = await self._query(vectors[pending], request, None, look, whole=True)
+            for i, points in zip(pending, found, strict=True):
+                kept = [point for point in points if point.namespace == value and passes(point.metadata)]
+                seen, kept_in_all = seen + len(points), kept_in_all + len(kept)
+                if len(kept) >= request.top_k or len(points) < look:
+                    answers[i] = _results(kept[: request.top_k], request)
+                else:
+                    left.append(i)
+            pending = left
+            share = max(kept_in_all, 0.5) / max(1, seen)
+            _remember(self._shares, prepared.key, share)
         return answers
 
     async def _filtered(
@@ -237,21 +250,19 @@ class Searcher:
 
 def document_of(point: Point) -> VectorDocument:
     """A point as a document."""
-    document_id, metadata, text = decode(point.payload)
-    vector = Vector.none() if point.vector is None else Vector.wrap(restored(point.vector, point.payload))
-    return VectorDocument(id=document_id, vector=vector, metadata=metadata, text=text)
+    vector = Vector.none() if point.vector is None else Vector.wrap(point.vector)
+    return VectorDocument(id=point.id, vector=vector, metadata=point.metadata, text=point.text)
 
 
 def _right(point: Point, passes: Predicate | None) -> bool:
-    return passes is None or passes(decode(point.payload)[1])
+    return passes is None or passes(point.metadata)
 
 
 def _results(points: Sequence[Point], request: SearchRequest) -> list[SearchResult]:
     """Points as results; Qdrant gives the cosine, the product, and the distance itself (not squared)."""
-    metric = request.metric
+    metric, with_metadata = request.metric, request.include_metadata
     results = []
     for point in points:
-        document_id, metadata, text = decode(point.payload)
         score = point.score
         if metric is DistanceMetric.COSINE:
             score = clamp_cosine(score)
@@ -259,11 +270,11 @@ def _results(points: Sequence[Point], request: SearchRequest) -> list[SearchResu
             score = distance_score(score)
         results.append(
             SearchResult(
-                id=document_id,
+                id=point.id,
                 score=score,
-                metadata=metadata if request.include_metadata else {},
-                text=text if request.include_metadata else None,
-                vector=None if point.vector is None else Vector.wrap(restored(point.vector, point.payload)),
+                metadata=point.metadata if with_metadata else {},
+                text=point.text if with_metadata else None,
+                vector=None if point.vector is None else Vector.wrap(point.vector),
             )
         )
     return results

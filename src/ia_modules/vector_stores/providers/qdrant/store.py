@@ -229,7 +229,7 @@ class QdrantVectorStore(VectorStoreBase):
             page = ids[start : start + _PAGE]
             there = await self._backend.retrieve(self._collection, page, payload=False, vector=False)
             if there:
-                await self._backend.delete_ids(self._collection, [point.id for point in there])
+                await self._backend.delete_ids(self._collection, [point.key for point in there])
                 deleted += len(there)
         return deleted
 
