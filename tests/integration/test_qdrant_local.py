@@ -237,14 +237,13 @@ async def test_a_filter_that_lets_many_pass_is_not_evaluated_on_every_point(
 ) -> None:
     await store.upsert(documents(600))
     seen: list[Any] = []
-    call = local._Engine.call
+    query = local._Engine.query
 
-    def spy(self: Any, method: str, *args: Any, **given: Any) -> Any:
-        if method == "query_batch_points":
-            seen.append(args[1][0].filter)
-        return call(self, method, *args, **given)
+    def spy(self: Any, name: str, asked: Any) -> Any:
+        seen.append(asked.filter)
+        return query(self, name, asked)
 
-    monkeypatch.setattr(local._Engine, "call", spy)
+    monkeypatch.setattr(local._Engine, "query", spy)
     expected = sorted(
         (d for d in documents(600) if d.metadata["even"]), key=lambda d: -d.vector[0] / np.linalg.norm(d.vector.array)
     )

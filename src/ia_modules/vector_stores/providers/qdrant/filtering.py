@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from ia_modules.vector_stores.filters import MATCH_ALL, Node, Predicate, predicate
@@ -23,12 +24,14 @@ class Prepared(NamedTuple):
         key: the same for the same filter in the same namespace.
         native: what Qdrant gets; it selects all the right points.
         passes: tells which of those are right; None if all are.
+        needs: payload paths that it looks at, as of :func:`needs`.
         split: where few answers are in doubt, two filters: points that are right for sure, and those to be checked.
     """
 
     key: str
     native: NativeFilter
     passes: Predicate | None
+    needs: Mapping[str, str]
     split: tuple[NativeFilter, NativeFilter] | None = None
 
 
@@ -68,18 +71,22 @@ class Filters:
         tenant: Native = {"must": [{"key": NAMESPACE, "match": {"value": namespace_value(namespace)}}]}
         compiler = self._exact if exact else self.compiler
         compiled = compiler.compile(filters)
+        passes = None if compiled.exact else predicate(filters)
         if compiled.native is None:
-            return Prepared(key, NativeFilter(tenant), None if compiled.exact else predicate(filters))
+            return Prepared(key, NativeFilter(tenant), passes, {})
+        needed = needs(compiled.native)
         doubts = compiler.doubts(filters) if self._remote else []
         if not doubts:
-            native = compiler.all_of([tenant, compiled.native])
-            return Prepared(key, NativeFilter(native), None if compiled.exact else predicate(filters))
+            # Local mode goes through the conditions in this order, and the namespace lets most points pass.
+            both = [tenant, compiled.native] if self._remote else [compiled.native, tenant]
+            return Prepared(key, NativeFilter(compiler.all_of(both)), passes, needed)
+        doubtful = compiler.any_of(doubts)
         native = compiler.all_of([tenant, compiler.any_of([compiled.native, *doubts])])
         split = None
         if compiled.exact:
             sure = compiler.all_of([tenant, compiled.native, {"must_not": doubts}])
-            split = NativeFilter(sure), NativeFilter(compiler.all_of([tenant, compiler.any_of(doubts)]))
-        return Prepared(key, NativeFilter(native), predicate(filters), split)
+            split = NativeFilter(sure), NativeFilter(compiler.all_of([tenant, doubtful]))
+        return Prepared(key, NativeFilter(native), predicate(filters), needed | needs(doubtful), split)
 
 
 def needs(native: Native) -> dict[str, str]:

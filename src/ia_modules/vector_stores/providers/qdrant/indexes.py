@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from ia_modules.vector_stores.errors import AuthenticationError
-from ia_modules.vector_stores.filters.compilers.base import Native
 from ia_modules.vector_stores.providers.qdrant.backend import Backend
 from ia_modules.vector_stores.providers.qdrant.errors import map_error
-from ia_modules.vector_stores.providers.qdrant.filtering import needs
 from ia_modules.vector_stores.providers.qdrant.layout import NAMESPACE
 from ia_modules.vector_stores.providers.qdrant.options import index_schema
 
@@ -72,13 +71,15 @@ class PayloadIndexes:
         """Take note that points were written."""
         self._points += points
 
-    async def ensure(self, native: Native) -> None:
-        """Make the indexes that a filter needs, where it pays or where the server demands them."""
-        if not self._automatic:
+    async def ensure(self, needed: Mapping[str, str]) -> None:
+        """Make the indexes that a filter needs, where it pays or where the server demands them.
+
+        Args:
+            needed: payload path -> type, as of :func:`~ia_modules.vector_stores.providers.qdrant.filtering.needs`.
+        """
+        if not self._automatic or self._there.issuperset(needed):
             return
-        missing = {path: kind for path, kind in needs(native).items() if path not in self._there}
-        if not missing:
-            return
+        missing = {path: kind for path, kind in needed.items() if path not in self._there}
         self._missed += 1
         if not self._strict and self._points < _PAYS:
             if self._missed % _LOOK_AGAIN:

@@ -39,6 +39,7 @@ __all__ = [
     "point",
     "point_id",
     "point_ids",
+    "query_vectors",
     "to_unit",
 ]
 
@@ -122,6 +123,16 @@ def to_unit(
     return np.asarray(wide / scaled[:, None], dtype=np.float32), lengths
 
 
+def query_vectors(vectors: NDArray[np.float32], metric: DistanceMetric) -> NDArray[np.float32]:
+    """Queries, shape ``(n, dimension)``, as Qdrant can take them; it scales all but the shortest and longest."""
+    if metric is not DistanceMetric.COSINE:
+        return vectors
+    for vector in vectors:
+        if not 1e-6 < np.vdot(vector, vector) < 1e30:
+            return to_unit(vectors, metric)[0]
+    return vectors
+
+
 class Point(NamedTuple):
     """A point as it was read; what was not asked for is empty.
 
@@ -161,15 +172,16 @@ def point(key: str, payload: dict[str, Any], vector: NDArray[np.float32] | None,
 
 def _undo(payload: dict[str, Any]) -> None:
     """Make a payload, without the keys that every one has, the metadata that it was made of."""
-    noted = {name: payload.pop(name) for name in [name for name in payload if name.startswith(RESERVED)]}
-    for name, value in noted.items():
+    noted = [(name, payload.pop(name)) for name in [name for name in payload if name[:4] == RESERVED]]
+    for name, value in noted:
         if name.startswith(ESCAPED):
             payload[name.removeprefix(ESCAPED)] = value
         elif name.startswith(_NONE):
             payload[name.removeprefix(_NONE).removeprefix(ESCAPED)] = None
-    for name, value in noted.items():
+    for name, value in noted:
         if name.startswith(EXACTLY):
-            payload[name.removeprefix(EXACTLY).removeprefix(ESCAPED)] = json.loads(value)
+            exact = json.loads(value) if value[0] in "[{" else float(value)
+            payload[name.removeprefix(EXACTLY).removeprefix(ESCAPED)] = exact
 
 
 def encode(

@@ -25,7 +25,7 @@ import numpy as np
 
 from ia_modules.vector_stores.documents import copy_metadata
 from ia_modules.vector_stores.errors import StoreLockedError
-from ia_modules.vector_stores.providers.qdrant.backend import Backend, NativeFilter, import_qdrant
+from ia_modules.vector_stores.providers.qdrant.backend import Backend, NativeFilter, Query, import_qdrant
 from ia_modules.vector_stores.providers.qdrant.layout import Point, point
 from ia_modules.vector_stores.providers.threads import finished
 
@@ -140,14 +140,43 @@ class _Engine:
         The engine would copy payloads with ``deepcopy`` and make a list of each vector.
         """
         collection = self._local._get_collection(name)  # noqa: SLF001 - which also says if there is none
-        rows, payloads, gone = collection.vectors[""], collection.payload, collection.deleted
-        found = []
-        for key in keys:
-            row = collection.ids.get(key)
-            if row is not None and not gone[row]:
-                vectors = rows[row].astype(np.float32) if vector else None
-                found.append(point(key, copy_metadata(payloads[row]) if payload else {}, vectors))
-        return found
+        gone, rows = collection.deleted, {key: collection.ids.get(key) for key in keys}
+        return [
+            _point(collection, key, row, 0.0, payload=payload, vector=vector)
+            for key, row in rows.items()
+            if row is not None and not gone[row]
+        ]
+
+    def query(self, name: str, query: Query) -> list[list[Point]]:
+        """The nearest points to each vector; likewise."""
+        from qdrant_client import models
+
+        native = None if query.filter is None else query.filter.model
+        collection = self._local._get_collection(name)  # noqa: SLF001
+        answers = []
+        for vector in query.vectors.tolist():
+            found = self._local.query_points(
+                name,
+                query=models.NearestQuery(nearest=vector),
+                query_filter=native,
+                limit=query.limit,
+                with_payload=False,
+                with_vectors=False,
+            )
+            answers.append(
+                [
+                    _point(
+                        collection,
+                        hit.id,
+                        collection.ids[hit.id],
+                        hit.score,
+                        payload=bool(query.payload),
+                        vector=query.vector,
+                    )
+                    for hit in found.points
+                ]
+            )
+        return answers
 
     async def run(self, work: Callable[[], T]) -> T:
         """Do something in the owner's thread; once begun it is waited for, even if cancelled."""
@@ -157,6 +186,11 @@ class _Engine:
         """Wait for what is under way, and close the folder."""
         self._thread.submit(self._local.close).result()
         self._thread.shutdown(wait=True)
+
+
+def _point(collection: Any, key: str, row: int, score: float, *, payload: bool, vector: bool) -> Point:
+    stored = copy_metadata(collection.payload[row]) if payload else {}
+    return point(key, stored, collection.vectors[""][row].astype(np.float32) if vector else None, score)
 
 
 _warned = False
@@ -235,6 +269,11 @@ class LocalBackend(Backend):
         """Call a method of the client."""
         assert self._engine is not None, "the store is not connected"
         return await self._engine.run(partial(self._engine.call, method, *args, **arguments))
+
+    async def query(self, name: str, query: Query) -> list[list[Point]]:
+        """The nearest points to each vector."""
+        assert self._engine is not None, "the store is not connected"
+        return await self._engine.run(partial(self._engine.query, name, query))
 
     async def retrieve(self, name: str, ids: Sequence[str], *, payload: bool, vector: bool) -> list[Point]:
         """Points by id."""

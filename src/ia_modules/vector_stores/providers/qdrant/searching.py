@@ -22,7 +22,7 @@ from ia_modules.vector_stores.providers.qdrant.layout import (
     NAMESPACE,
     Point,
     namespace_value,
-    to_unit,
+    query_vectors,
 )
 from ia_modules.vector_stores.requests import SearchRequest
 from ia_modules.vector_stores.vectors import Vector
@@ -33,7 +33,6 @@ _LOOK = 150
 """Points that local mode looks at without a filter; it evaluates a filter in Python, on every point there is."""
 _LOOK_MOST = 3_000
 _SAFETY = 1.5
-_SPARE = 2
 _WIDER = 4
 _WIDEST = 10_000
 _PAGE = 1_000
@@ -76,14 +75,14 @@ class Searcher:
         """Results of searches that differ in their vector only."""
         first = requests[0]
         vectors = np.stack([request.vector for request in requests]) if len(requests) > 1 else first.vector[None, :]
-        vectors, _ = to_unit(vectors, first.metric)
+        vectors = query_vectors(vectors, first.metric)
         prepared = self._filters.of(first.filters, first.namespace)
         answers: list[list[SearchResult] | None] = [None] * len(requests)
         if first.filters == MATCH_ALL:
             if self._has_nearest(first.namespace):
                 answers = await self._without_filter(vectors, first)
         else:
-            await self._indexes.ensure(prepared.native.json)
+            await self._indexes.ensure(prepared.needs)
             if self._backend.embedded:
                 answers = await self._by_looking(vectors, first, prepared)
         open_ = [i for i, answer in enumerate(answers) if answer is None]
@@ -96,7 +95,7 @@ class Searcher:
     async def matching(self, filters: Node, namespace: str) -> tuple[NativeFilter | None, list[str]]:
         """All points that pass a filter: those that a native filter selects, and further ones by Qdrant's own ids."""
         prepared = self._filters.of(filters, namespace, exact=True)
-        await self._indexes.ensure(prepared.native.json)
+        await self._indexes.ensure(prepared.needs)
         if prepared.passes is None:
             return prepared.native, []
         if prepared.split is None:
@@ -174,7 +173,7 @@ class Searcher:
         """Searches with the filter; what Qdrant can't express is checked here, among as many more as it takes."""
         passes = prepared.passes
         exactly = prepared.key in self._short
-        limit = request.top_k if passes is None else request.top_k + _SPARE
+        limit = request.top_k
         pending = list(range(len(vectors)))
         found: dict[int, list[Point]] = {}
         while pending:

@@ -262,7 +262,7 @@ class QdrantVectorStore(VectorStoreBase):
     ) -> ScanPage:
         prepared = self._filters.of(filters, namespace, exact=True)
         if filters != MATCH_ALL:
-            await self._indexes.ensure(prepared.native.json)
+            await self._indexes.ensure(prepared.needs)
         points, following = await self._backend.scroll(
             self._collection, prepared.native, size, cursor, payload=True, vector=include_vectors
         )
