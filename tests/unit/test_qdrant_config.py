@@ -74,10 +74,16 @@ async def test_a_server_that_is_not_there() -> None:
 
 
 def test_a_request_is_cut_before_it_gets_too_large() -> None:
-    assert list(parts(10, 4)) == [slice(0, 6 * 2**20)]
-    assert list(parts(5, 12 * 2**20)) == [slice(0, 2), slice(2, 4), slice(4, 6)]
-    assert list(parts(2, 10**9)) == [slice(0, 1), slice(1, 2)]
-    assert list(parts(0, 4)) == []
+    mega = 2**20
+    assert list(parts([{}] * 10, 4)) == [(slice(0, 10), 40)]
+    assert list(parts([{}] * 5, 12 * mega)) == [
+        (slice(0, 2), 24 * mega),
+        (slice(2, 4), 24 * mega),
+        (slice(4, 5), 12 * mega),
+    ]
+    texts = [{"_ia_text": "x" * length} for length in (10 * mega, 10 * mega, 30 * mega, 1, 2)]
+    assert [rows for rows, _ in parts(texts, 1)] == [slice(0, 2), slice(2, 3), slice(3, 5)]
+    assert list(parts([], 4)) == []
 
 
 def test_vectors_are_laid_out_as_protobuf_has_them() -> None:

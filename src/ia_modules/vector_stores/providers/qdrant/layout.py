@@ -29,6 +29,7 @@ __all__ = [
     "LENGTH",
     "MAX_COLLECTION_NAME",
     "NAMESPACE",
+    "TEXT",
     "Point",
     "changed",
     "collection_name",
@@ -45,7 +46,7 @@ __all__ = [
 
 ID: Final = f"{RESERVED}id"
 NAMESPACE: Final = f"{RESERVED}ns"
-_TEXT: Final = f"{RESERVED}text"
+TEXT: Final = f"{RESERVED}text"
 LENGTH: Final = f"{RESERVED}norm"
 _NONE: Final = f"{RESERVED}null:"
 
@@ -159,7 +160,7 @@ def point(key: str, payload: dict[str, Any], vector: NDArray[np.float32] | None,
     """A point that was read; the payload becomes its metadata and must not be used any more."""
     document_id = payload.pop(ID, "")
     namespace = payload.pop(NAMESPACE, None)
-    text = payload.pop(_TEXT, None)
+    text = payload.pop(TEXT, None)
     length = payload.pop(LENGTH, None)
     if vector is not None and length is not None:
         vector = np.asarray(vector * np.float64(length), dtype=np.float32)
@@ -190,7 +191,7 @@ def encode(
     """A document's payload; ``namespace`` as of :func:`namespace_value`, ``length`` 0 if it need not be kept."""
     payload: dict[str, Any] = {ID: document_id, NAMESPACE: namespace}
     if text is not None:
-        payload[_TEXT] = text
+        payload[TEXT] = text
     if length:
         payload[LENGTH] = length
     for key, value in metadata.items():

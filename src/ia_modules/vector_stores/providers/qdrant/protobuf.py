@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 
 from ia_modules.vector_stores.providers.qdrant.backend import NativeFilter, Query
 from ia_modules.vector_stores.providers.qdrant.layout import Point, point
-from ia_modules.vector_stores.providers.qdrant.remote import RemoteBackend, parts
+from ia_modules.vector_stores.providers.qdrant.remote import BYTES_PER_POINT, RemoteBackend, parts
 
 __all__ = ["GrpcBackend"]
 
 _FLOAT32 = np.dtype("<f4")
-_BYTES_PER_POINT = 256
-"""Assumed for a payload."""
 
 
 class GrpcBackend(RemoteBackend):
@@ -47,17 +45,18 @@ class GrpcBackend(RemoteBackend):
         dimension = vectors.shape[1]
         head = _vectors_head(dimension)
         rows_as_bytes = np.ascontiguousarray(vectors, dtype=_FLOAT32)
-        for rows in parts(len(ids), 4 * dimension + _BYTES_PER_POINT):
-            points = [
-                grpc.PointStruct(
-                    id=grpc.PointId(uuid=point_id),
-                    vectors=grpc.Vectors.FromString(head + vector.tobytes()),
-                    payload=to_message(payload),
-                )
-                for point_id, vector, payload in zip(ids[rows], rows_as_bytes[rows], payloads[rows], strict=True)
-            ]
-            request = grpc.UpsertPoints(collection_name=name, wait=True, points=points)
-            await self._client.grpc_points.Upsert(request, timeout=self.timeout)
+        for rows, size in parts(payloads, 4 * dimension + BYTES_PER_POINT):
+            async with self._writing.room_for(size):
+                points = [
+                    grpc.PointStruct(
+                        id=grpc.PointId(uuid=point_id),
+                        vectors=grpc.Vectors.FromString(head + vector.tobytes()),
+                        payload=to_message(payload),
+                    )
+                    for point_id, vector, payload in zip(ids[rows], rows_as_bytes[rows], payloads[rows], strict=True)
+                ]
+                request = grpc.UpsertPoints(collection_name=name, wait=True, points=points)
+                await self._client.grpc_points.Upsert(request, timeout=self.timeout)
 
     async def query(self, name: str, query: Query) -> list[list[Point]]:
         """The nearest points to each vector."""

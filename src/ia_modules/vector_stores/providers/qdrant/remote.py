@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import socket
 import warnings
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from ia_modules.vector_stores.config import VectorStoreConfig
 from ia_modules.vector_stores.errors import UnsupportedOperationError
 from ia_modules.vector_stores.providers.qdrant.backend import Backend, import_qdrant
+from ia_modules.vector_stores.providers.qdrant.layout import TEXT
 
-__all__ = ["CONNECTION_OPTIONS", "MAX_REQUEST_BYTES", "RemoteBackend", "parts"]
+__all__ = ["BYTES_PER_POINT", "CONNECTION_OPTIONS", "MAX_REQUEST_BYTES", "ByteBudget", "RemoteBackend", "parts"]
 
 CONNECTION_OPTIONS = frozenset({"grpc", "grpc_port", "prefix", "headers"})
 
@@ -25,6 +29,12 @@ _NO_TIMEOUT = 86_400
 
 MAX_REQUEST_BYTES = 24 * 2**20
 """Qdrant refuses a request of more than 32 MiB (``service.max_request_size_mb``)."""
+
+BYTES_PER_POINT = 256
+"""Taken for a point's ids and metadata."""
+
+_IN_FLIGHT_BYTES = 64 * 2**20
+"""Of all requests that write, so that large batches don't pile up in memory."""
 
 _IDLE_SECONDS = 3.0
 """Qdrant closes a connection that was idle for 5 s; one that we close first is never found closed while in use."""
@@ -40,6 +50,7 @@ class RemoteBackend(Backend):
     def __init__(self, config: VectorStoreConfig) -> None:
         self._config = config
         self._client: Any = None
+        self._writing = ByteBudget(_IN_FLIGHT_BYTES)
         self.timeout = _NO_TIMEOUT if config.timeout is None else math.ceil(config.timeout)
 
     async def open(self) -> None:
@@ -119,13 +130,62 @@ async def _acknowledge(response: Any) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
 
 
-def parts(count: int, size: int) -> Iterator[slice]:
-    """Slices of so many points that a request with them stays below the limit.
+def parts(payloads: Sequence[Mapping[str, Any]], size: int) -> Iterator[tuple[slice, int]]:
+    """Slices of so many points that a request with them stays below the limit, and the bytes taken for each.
 
     Args:
-        count: points in all.
-        size: bytes that each is taken to have.
+        payloads: of the points; only their text is looked at, as metadata is seldom large.
+        size: bytes of a point without its text.
     """
-    step = max(1, MAX_REQUEST_BYTES // size)
-    for start in range(0, count, step):
-        yield slice(start, start + step)
+    start = taken = 0
+    for end, payload in enumerate(payloads):
+        own = size + len(payload.get(TEXT) or "")
+        if taken and taken + own > MAX_REQUEST_BYTES:
+            yield slice(start, end), taken
+            start, taken = end, 0
+        taken += own
+    if taken:
+        yield slice(start, len(payloads)), taken
+
+
+class ByteBudget:
+    """Bytes that may be on their way at the same time; who comes first goes first.
+
+    Args:
+        limit: bytes. A request with more goes alone.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._used = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def room_for(self, size: int) -> AsyncIterator[None]:
+        """Wait until so many bytes more may be on their way, and count them as long as the block runs."""
+        if self._waiting or not self._fits(size):
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append((size, turn))
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():  # it was our turn at the same moment
+                    self._release(size)
+                raise
+        else:
+            self._used += size
+        try:
+            yield
+        finally:
+            self._release(size)
+
+    def _fits(self, size: int) -> bool:
+        return not self._used or self._used + size <= self._limit
+
+    def _release(self, size: int) -> None:
+        self._used -= size
+        while self._waiting and (self._waiting[0][1].cancelled() or self._fits(self._waiting[0][0])):
+            waited, turn = self._waiting.popleft()
+            if not turn.cancelled():
+                self._used += waited
+                turn.set_result(None)

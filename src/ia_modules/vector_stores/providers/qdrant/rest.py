@@ -16,7 +16,7 @@ from ia_modules.vector_stores.errors import ConnectionError, UnsupportedOperatio
 from ia_modules.vector_stores.providers.qdrant.backend import NativeFilter, Query, import_package
 from ia_modules.vector_stores.providers.qdrant.errors import map_error
 from ia_modules.vector_stores.providers.qdrant.layout import Point, point
-from ia_modules.vector_stores.providers.qdrant.remote import MAX_REQUEST_BYTES, RemoteBackend, parts
+from ia_modules.vector_stores.providers.qdrant.remote import BYTES_PER_POINT, MAX_REQUEST_BYTES, RemoteBackend, parts
 
 __all__ = ["RestBackend"]
 
@@ -39,8 +39,9 @@ class RestBackend(RemoteBackend):
         self, name: str, ids: list[str], vectors: NDArray[np.float32], payloads: list[dict[str, Any]]
     ) -> None:
         """Write points; existing ones are replaced whole."""
-        for rows in parts(len(ids), vectors.shape[1] * _BYTES_PER_NUMBER):
-            await self._upsert(name, ids[rows], np.ascontiguousarray(vectors[rows]), payloads[rows])
+        for rows, size in parts(payloads, vectors.shape[1] * _BYTES_PER_NUMBER + BYTES_PER_POINT):
+            async with self._writing.room_for(size):
+                await self._upsert(name, ids[rows], np.ascontiguousarray(vectors[rows]), payloads[rows])
 
     async def _upsert(
         self, name: str, ids: list[str], vectors: NDArray[np.float32], payloads: list[dict[str, Any]]

@@ -44,6 +44,8 @@ from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
 __all__ = ["QdrantVectorStore"]
 
 _PAGE = 1_000
+_PAGE_NUMBERS = 400_000
+"""Numbers of vectors in one answer at most, as reading a longer one would hold up the event loop."""
 _ALL_NAMESPACES = 1_000_000
 _METRICS = {distance: metric for metric, distance in DISTANCES.items()}
 _STORE_OPTIONS = frozenset({"auto_index", "search_params"})
@@ -58,7 +60,7 @@ _REMOTE = Capabilities(
     vector_lengths=(1e-15, 1e15),
     filters=dict.fromkeys(("gt", "gte", "lt", "lte", "contains", "contains_any", "contains_all"), "checked"),
     batch_search=True,
-    parallel_batches=4,
+    parallel_batches=8,
 )
 _LOCAL = dataclasses.replace(_REMOTE, exact_search=True, shared_by_processes=False, parallel_batches=1)
 
@@ -244,8 +246,9 @@ class QdrantVectorStore(VectorStoreBase):
     async def _fetch(self, ids: list[str], namespace: str) -> dict[str, VectorDocument]:
         found: dict[str, VectorDocument] = {}
         keys = point_ids(namespace, ids)
-        for start in range(0, len(keys), _PAGE):
-            page = keys[start : start + _PAGE]
+        size = self._page(_PAGE)
+        for start in range(0, len(keys), size):
+            page = keys[start : start + size]
             for point in await self._backend.retrieve(self._collection, page, payload=True, vector=True):
                 document = document_of(point)
                 found[document.id] = document
@@ -263,6 +266,7 @@ class QdrantVectorStore(VectorStoreBase):
         prepared = self._filters.of(filters, namespace, exact=True)
         if filters != MATCH_ALL:
             await self._indexes.ensure(prepared.needs)
+        size = self._page(size) if include_vectors else size
         points, following = await self._backend.scroll(
             self._collection, prepared.native, size, cursor, payload=True, vector=include_vectors
         )
@@ -270,3 +274,8 @@ class QdrantVectorStore(VectorStoreBase):
         if prepared.passes is not None:
             documents = [document for document in documents if prepared.passes(document.metadata)]
         return ScanPage(documents, following)
+
+    def _page(self, size: int) -> int:
+        """How many points with their vectors to ask for at a time."""
+        dimension = self._info.dimension if self._info is not None else None
+        return min(size, max(1, _PAGE_NUMBERS // (dimension or 1)))
