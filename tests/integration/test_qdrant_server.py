@@ -146,6 +146,51 @@ async def test_auto_index_can_be_turned_off(
     assert await payload_schema(raw, store) == {"_ia_ns": "keyword"}
 
 
+MIXED: list[Any] = [
+    *(1, 1.0, 2, 2.5, "1", "2.5", True, None, [1], [1.0, "x"], [], {"b": 1}, 1714521600, 1714521600000000),
+    *("2024-05-01", ["2024-05-01", 3], "no date", "x y"),
+    *("550e8400-e29b-41d4-a716-446655440000", "550E8400-E29B-41D4-A716-446655440000"),
+]
+COMPARED = [
+    *(Condition("a", op, x) for op in ("gt", "lte") for x in (1.5, 2, "2024-01-01", "2024-05-01T05:00:00Z")),
+    *(Condition("a", "eq", x) for x in (1, 2.5, True, "x y", "1", "550e8400-e29b-41d4-a716-446655440000")),
+    Condition("a", "in", ["x y", "550E8400-E29B-41D4-A716-446655440000", 2]),
+    Condition("a", "contains", 1),
+    Condition("a", "contains", "2024-05-01"),
+    Condition("a", "exists", True),
+]
+
+
+async def check_all(store: VectorStoreBase, what: object) -> None:
+    for condition in (*COMPARED, *(~one for one in COMPARED)):
+        passes = predicate(condition)
+        expected = {f"d{i}" for i, value in enumerate(MIXED) if passes({"a": value})}
+        found = {result.id for result in (await store.search([1, 0, 0], 50, filters=condition)).results}
+        assert found == expected, (what, condition)
+        assert await store.count(condition) == len(expected), (what, condition)
+        assert {d.id async for d in store.scan(filters=condition)} == expected, (what, condition)
+
+
+@pytest.mark.parametrize("kind", ["keyword", "integer", "float", "bool", "datetime", "text"])
+async def test_an_index_of_any_type_changes_no_answer(make_store: MakeStore, store: VectorStoreBase, kind: str) -> None:
+    await store.delete_index()
+    await store.create_index(3, payload_indexes={"a": kind})
+    await store.upsert([VectorDocument(id=f"d{i}", vector=[1, i, 0], metadata={"a": a}) for i, a in enumerate(MIXED)])
+    await check_all(store, kind)
+    await check_all(make_store(), kind)
+
+
+@pytest.mark.parametrize("kind", ["integer", "datetime", "uuid"])
+async def test_nor_does_one_that_another_program_made(
+    store: VectorStoreBase, raw: Any, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.upsert([VectorDocument(id=f"d{i}", vector=[1, i, 0], metadata={"a": a}) for i, a in enumerate(MIXED)])
+    await check_all(store, "no index")
+    await raw.create_payload_index(store.config.index_name, "a", kind)
+    monkeypatch.setattr(indexes, "_STALE_SECONDS", 0.0)
+    await check_all(store, kind)
+
+
 # Servers that filter by indexed fields only
 
 

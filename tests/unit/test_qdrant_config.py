@@ -128,16 +128,24 @@ def test_what_a_filter_looks_at() -> None:
     node = (
         Condition("lang", "in", ["en", "de"])
         & Condition("year", "gte", 2020)
-        & (Condition("on", "eq", True) | ~Condition("day", "lt", "2024-01-01"))
+        & (Condition("on", "eq", True) | ~Condition("lang", "eq", "fr"))
         & Condition("a.b", "exists", True)
     )
     native = Filters(remote=False).of(normalize(node), "").native.json
-    assert needs(native) == {
+    assert {path: "|".join(sorted(kinds)) for path, kinds in needs(native).items()} == {
         "_ia_ns": "keyword",
         "lang": "keyword",
         "year": "float",
+        "on": "bool",
         '"a.b"': "any",
         "a.b": "any",
         '"_ia_empty:a.b"': "keyword",
         '"_ia_empty:a"': "keyword",
     }
+
+
+def test_a_field_may_be_compared_in_several_ways() -> None:
+    text = "550E8400-E29B-41D4-A716-446655440000"
+    node = Condition("a", "in", ["x", text, True, 2]) | Condition("a", "gt", "2024-01-01")
+    native = Filters(remote=False).of(normalize(node), "").native.json
+    assert needs(native)["a"] == {"keyword", "uuid", "bool", "float", "datetime", "any"}

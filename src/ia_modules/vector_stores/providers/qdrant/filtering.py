@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import NamedTuple
+from uuid import UUID
 
 from ia_modules.vector_stores.filters import MATCH_ALL, Node, Predicate, predicate
 from ia_modules.vector_stores.filters.compilers.base import Native
@@ -31,7 +32,7 @@ class Prepared(NamedTuple):
     key: str
     native: NativeFilter
     passes: Predicate | None
-    needs: Mapping[str, str]
+    needs: Mapping[str, frozenset[str]]
     split: tuple[NativeFilter, NativeFilter] | None = None
 
 
@@ -47,6 +48,10 @@ class Filters:
         self._exact = QdrantCompiler(stored=True, prefer_exact=True)
         self._remote = remote
         self._known: OrderedDict[str, Prepared] = OrderedDict()
+
+    def by_hand(self, filters: Node, namespace: str) -> Prepared:
+        """The filter as one that is checked here on all documents of the namespace."""
+        return self.of(MATCH_ALL, namespace)._replace(key=f"!{namespace}\0{filters!r}", passes=predicate(filters))
 
     def of(self, filters: Node, namespace: str, *, exact: bool = False) -> Prepared:
         """The filter for one namespace.
@@ -80,34 +85,48 @@ class Filters:
             # Local mode goes through the conditions in this order, and the namespace lets most points pass.
             both = [tenant, compiled.native] if self._remote else [compiled.native, tenant]
             return Prepared(key, NativeFilter(compiler.all_of(both)), passes, needed)
-        doubtful = compiler.any_of(doubts)
-        native = compiler.all_of([tenant, compiler.any_of([compiled.native, *doubts])])
+        doubtful, either = compiler.any_of(doubts), compiler.any_of([compiled.native, *doubts])
+        native = compiler.all_of([tenant, either])
         split = None
         if compiled.exact:
             sure = compiler.all_of([tenant, compiled.native, {"must_not": doubts}])
             split = NativeFilter(sure), NativeFilter(compiler.all_of([tenant, doubtful]))
-        return Prepared(key, NativeFilter(native), predicate(filters), needed | needs(doubtful), split)
+        return Prepared(key, NativeFilter(native), predicate(filters), needs(either), split)
 
 
-def needs(native: Native) -> dict[str, str]:
-    """Payload paths that a filter looks at, each with the type of index that helps; ``any`` if every type does."""
-    found: dict[str, str] = {}
+def needs(native: Native) -> dict[str, frozenset[str]]:
+    """Payload paths that a filter looks at, each with what it compares there.
+
+    Returns:
+        path -> some of ``float`` (a range of numbers), ``datetime`` (one of dates), ``keyword``, ``uuid`` (a string
+        that looks like one), ``bool``, and ``any`` (whether there is a value).
+    """
+    found: dict[str, frozenset[str]] = {}
     for clause in ("must", "should", "must_not"):
         for condition in native.get(clause, ()):
             if "is_empty" in condition:
-                found.setdefault(condition["is_empty"]["key"], "any")
+                ours = {condition["is_empty"]["key"]: frozenset({"any"})}
             elif "key" in condition:
-                kind = _kind(condition)
-                if found.get(condition["key"], "any") == "any":
-                    found[condition["key"]] = kind
+                ours = {condition["key"]: _kinds(condition)}
             else:
-                for path, kind in needs(condition).items():
-                    if found.get(path, "any") == "any":
-                        found[path] = kind
+                ours = needs(condition)
+            for path, kinds in ours.items():
+                found[path] = found.get(path, frozenset()) | kinds
     return found
 
 
-def _kind(condition: Native) -> str:
+def _kinds(condition: Native) -> frozenset[str]:
     if "range" in condition:
-        return "datetime" if any(isinstance(bound, str) for bound in condition["range"].values()) else "float"
-    return "bool" if isinstance(condition["match"].get("value"), bool) else "keyword"
+        dates = any(isinstance(bound, str) for bound in condition["range"].values())
+        return frozenset({"datetime" if dates else "float"})
+    match = condition["match"]
+    values = match["any"] if "any" in match else [match["value"]]
+    return frozenset("bool" if isinstance(v, bool) else "uuid" if _looks_like_uuid(v) else "keyword" for v in values)
+
+
+def _looks_like_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from time import monotonic
 from typing import Any
 
 from ia_modules.vector_stores.errors import AuthenticationError
@@ -18,6 +19,16 @@ logger = logging.getLogger("ia_modules.vector_stores")
 
 _PAYS = 1_000
 """Points from which on an index is made; below, Qdrant looks at every payload in a millisecond or so."""
+_STALE_SECONDS = 30.0
+"""After which it is asked again which indexes there are, as other programs may make some."""
+_NONE: frozenset[str] = frozenset()
+_MISLED = {
+    "float": frozenset({"datetime", "uuid"}),
+    "integer": frozenset({"float", "datetime", "uuid"}),
+    "datetime": frozenset({"float", "uuid"}),
+    "uuid": frozenset({"uuid"}),
+}
+"""Type of an index -> what Qdrant 1.18.3 answers from it wrongly (measured, each type against each comparison)."""
 _LOOK_AGAIN = 256
 """Filters with a field that has no index after which the number of points is asked for again."""
 
@@ -36,14 +47,16 @@ class PayloadIndexes:
         self._backend = backend
         self._collection = collection
         self._automatic = automatic and not backend.embedded
-        self._there: set[str] = set()
+        self._types: dict[str, str] = {}
+        self._loaded = 0.0
         self._strict = False
         self._points = 0
         self._missed = 0
 
     async def load(self, info: Any) -> None:
         """Take note of what the client knows of the collection."""
-        self._there = set(info.payload_schema or ())
+        self._types = {path: str(index.data_type.value) for path, index in (info.payload_schema or {}).items()}
+        self._loaded = monotonic()
         strict = getattr(info.config, "strict_mode_config", None)
         self._strict = bool(
             strict is not None
@@ -51,7 +64,7 @@ class PayloadIndexes:
             and False in (strict.unindexed_filtering_retrieve, strict.unindexed_filtering_update)
         )
         self._points = info.points_count or 0
-        if NAMESPACE not in self._there and not self._backend.embedded:
+        if NAMESPACE not in self._types and not self._backend.embedded:
             await self.create_tenant()  # whoever made the collection did not come to that
 
     async def create_tenant(self) -> None:
@@ -60,26 +73,38 @@ class PayloadIndexes:
 
         schema = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
         await self._backend.create_payload_index(self._collection, NAMESPACE, schema, wait=True)
-        self._there.add(NAMESPACE)
+        self._types[NAMESPACE] = "keyword"
 
     async def create(self, path: str, kind: Any) -> None:
         """A declared index; returns when it can be used."""
-        await self._backend.create_payload_index(self._collection, path, index_schema(kind), wait=True)
-        self._there.add(path)
+        schema = index_schema(kind)
+        await self._backend.create_payload_index(self._collection, path, schema, wait=True)
+        self._types[path] = str(schema.type.value)
 
     def written(self, points: int) -> None:
         """Take note that points were written."""
         self._points += points
 
-    async def ensure(self, needed: Mapping[str, str]) -> None:
-        """Make the indexes that a filter needs, where it pays or where the server demands them.
+    async def usable(self, needed: Mapping[str, frozenset[str]]) -> bool:
+        """Whether Qdrant's answer to a filter can be relied on; makes indexes that it needs, where that pays.
+
+        Qdrant answers from a field's index even what the index does not know: from one on numbers a range of dates, and
+        the other way round, taking dates for microseconds since 1970; a fraction from one on integers; a string that
+        looks like a UUID from any of them. Nothing tells that the answer is wrong.
 
         Args:
-            needed: payload path -> type, as of :func:`~ia_modules.vector_stores.providers.qdrant.filtering.needs`.
+            needed: as of :func:`~ia_modules.vector_stores.providers.qdrant.filtering.needs`.
         """
-        if not self._automatic or self._there.issuperset(needed):
-            return
-        missing = {path: kind for path, kind in needed.items() if path not in self._there}
+        if self._backend.embedded or not needed:
+            return True
+        unknown = not self._types.keys() >= needed.keys()
+        if unknown and self._automatic:
+            await self._make(needed)
+        if monotonic() - self._loaded > _STALE_SECONDS:
+            await self._refresh()
+        return not any(kinds & _MISLED.get(self._types.get(path, ""), _NONE) for path, kinds in needed.items())
+
+    async def _make(self, needed: Mapping[str, frozenset[str]]) -> None:
         self._missed += 1
         if not self._strict and self._points < _PAYS:
             if self._missed % _LOOK_AGAIN:
@@ -87,14 +112,22 @@ class PayloadIndexes:
             self._points = await self._backend.count(self._collection, None)
             if self._points < _PAYS:
                 return
-        for path, kind in missing.items():
-            self._there.add(path)
-            schema = index_schema("keyword" if kind == "any" else kind)
+        await self._refresh()  # another program may have made one, and a second type would replace it
+        for path, kinds in needed.items():
+            if path in self._types:
+                continue
+            kind = next((kind for kind in ("float", "datetime", "bool") if kind in kinds), "keyword")
+            self._types[path] = kind
             try:
                 # Where an index only makes things faster, nobody has to wait until it is there.
-                await self._backend.create_payload_index(self._collection, path, schema, wait=self._strict)
+                await self._backend.create_payload_index(self._collection, path, index_schema(kind), wait=self._strict)
             except Exception as error:
                 if not isinstance(map_error(error), AuthenticationError):
                     raise
                 # A key that may only read. The filter works without, or fails with a reason of its own.
                 logger.warning("these credentials may not make a payload index on %s, which filters would need", path)
+
+    async def _refresh(self) -> None:
+        info = await self._backend.info(self._collection)
+        if info is not None:
+            await self.load(info)

@@ -82,7 +82,8 @@ class Searcher:
             if self._has_nearest(first.namespace):
                 answers = await self._without_filter(vectors, first)
         else:
-            await self._indexes.ensure(prepared.needs)
+            if not await self._indexes.usable(prepared.needs):
+                prepared = self._filters.by_hand(first.filters, first.namespace)
             if self._backend.embedded:
                 answers = await self._by_looking(vectors, first, prepared)
         open_ = [i for i, answer in enumerate(answers) if answer is None]
@@ -92,10 +93,14 @@ class Searcher:
                 answers[i] = answer
         return [answer or [] for answer in answers]
 
+    async def prepared(self, filters: Node, namespace: str) -> Prepared:
+        """The filter for a call that looks at all documents, not at the nearest only."""
+        prepared = self._filters.of(filters, namespace, exact=True)
+        return prepared if await self._indexes.usable(prepared.needs) else self._filters.by_hand(filters, namespace)
+
     async def matching(self, filters: Node, namespace: str) -> tuple[NativeFilter | None, list[str]]:
         """All points that pass a filter: those that a native filter selects, and further ones by Qdrant's own ids."""
-        prepared = self._filters.of(filters, namespace, exact=True)
-        await self._indexes.ensure(prepared.needs)
+        prepared = await self.prepared(filters, namespace)
         if prepared.passes is None:
             return prepared.native, []
         if prepared.split is None:

@@ -263,9 +263,7 @@ class QdrantVectorStore(VectorStoreBase):
     async def _scan_page(
         self, namespace: str, filters: Node, size: int, include_vectors: bool, cursor: object | None
     ) -> ScanPage:
-        prepared = self._filters.of(filters, namespace, exact=True)
-        if filters != MATCH_ALL:
-            await self._indexes.ensure(prepared.needs)
+        prepared = await self._searcher.prepared(filters, namespace)
         size = self._page(size) if include_vectors else size
         points, following = await self._backend.scroll(
             self._collection, prepared.native, size, cursor, payload=True, vector=include_vectors
