@@ -1,12 +1,13 @@
 """``docs/conformance.md``: the kit's findings on every provider that can run here.
 
-``python scripts/conformance_page.py`` runs the kit (about ten minutes) and writes the page. Tests compare its rules
-with those of the kit.
+``python scripts/conformance_page.py`` runs the kit (some twenty minutes) and writes the page. Tests compare its rules
+with those of the kit. A Qdrant server takes part if ``QDRANT_URL`` says where it is; its gRPC port is the one after.
 """
 
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import platform
 import socket
@@ -19,11 +20,13 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ia_modules.vector_stores import VectorStoreConfig
 from ia_modules.vector_stores.testing import CASES, RULES, ConformanceTarget, Outcome, Report, Scale, run_conformance
 from ia_modules.vector_stores.testing.rules import SECTIONS
 
+QDRANT_URL = os.environ.get("QDRANT_URL")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "conformance.md"
 _MARKS = {"holds": "holds", "gap": "refused", "fails": "**fails**"}
 
@@ -56,13 +59,22 @@ def targets() -> Iterator[dict[str, ConformanceTarget]]:
     with (
         tempfile.TemporaryDirectory() as folder,
         tempfile.TemporaryDirectory() as served,
+        tempfile.TemporaryDirectory() as local,
         chroma_server(served) as port,
     ):
         configs = {
             "memory": VectorStoreConfig(provider="memory", path="kit", index_name="kit"),
             "chroma, in a folder": VectorStoreConfig(provider="chroma", path=folder, index_name="kit"),
             "chroma, server": VectorStoreConfig(provider="chroma", host="127.0.0.1", port=port, index_name="kit"),
+            "qdrant, in memory": VectorStoreConfig(provider="qdrant", path=":memory:kit", index_name="kit"),
+            "qdrant, in a folder": VectorStoreConfig(provider="qdrant", path=local, index_name="kit"),
         }
+        if QDRANT_URL:
+            rpc = {"grpc": True, "grpc_port": 1 + (urlsplit(QDRANT_URL).port or 6333)}
+            configs |= {
+                "qdrant, REST": VectorStoreConfig(provider="qdrant", host=QDRANT_URL, index_name="kit"),
+                "qdrant, gRPC": VectorStoreConfig(provider="qdrant", host=QDRANT_URL, index_name="kit", options=rpc),
+            }
         yield {title: ConformanceTarget(config) for title, config in configs.items()}
 
 
@@ -72,6 +84,9 @@ def page(reports: dict[str, Report], scale: Scale) -> str:
     number_of_cases = f"{len(CASES)} cases of {len(RULES)} rules"
     generated = f"{scale.filters:,} random filters and {scale.programs} random programs of calls for each store"
     packages = ", ".join(f"{name} {number}" for name, number in versions.items())
+    if QDRANT_URL:
+        with urllib.request.urlopen(QDRANT_URL, timeout=10) as answer:
+            packages += f", Qdrant server {json.load(answer)['version']}"
     today = datetime.datetime.now(tz=datetime.UTC).date()
     lines = [
         "# Conformance",

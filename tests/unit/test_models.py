@@ -191,13 +191,21 @@ def test_the_tables_below_cover_every_operator() -> None:
     assert set(GOOD_VALUES) == set(BAD_VALUES) == set(OPERATORS)
 
 
-@pytest.mark.parametrize(("operator", "value"), [(o, v) for o, values in GOOD_VALUES.items() for v in values], ids=repr)
+@pytest.mark.parametrize(
+    ("operator", "value"),
+    [(o, v) for o, values in GOOD_VALUES.items() for v in values],
+    ids=lambda value: repr(value).partition(" at 0x")[0],
+)
 def test_filters(operator: str, value: Any) -> None:
     made = SearchFilter(field="f", operator=operator, value=value)
     assert (made.field, made.operator, made.value) == ("f", operator, value)
 
 
-@pytest.mark.parametrize(("operator", "value"), [(o, v) for o, values in BAD_VALUES.items() for v in values], ids=repr)
+@pytest.mark.parametrize(
+    ("operator", "value"),
+    [(o, v) for o, values in BAD_VALUES.items() for v in values],
+    ids=lambda value: repr(value).partition(" at 0x")[0],
+)
 def test_filters_with_a_value_of_the_wrong_kind(operator: str, value: Any) -> None:
     with pytest.raises(ValueError, match=operator):
         SearchFilter(field="f", operator=operator, value=value)

@@ -84,7 +84,7 @@ def test_arrays_that_are_not_contiguous() -> None:
         ({0: 1.0}, r"shape \(\)"),
         (iter([1.0]), r"shape \(\)"),
     ],
-    ids=lambda value: repr(value)[:30],
+    ids=lambda value: repr(value)[:30].partition(" at 0x")[0],
 )
 def test_what_is_refused(given: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
