@@ -6,16 +6,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from importlib import import_module
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ia_modules.vector_stores.errors import MissingDependencyError
+from ia_modules.vector_stores.errors import MissingDependencyError, UnsupportedOperationError
 from ia_modules.vector_stores.filters.compilers.base import Native
 from ia_modules.vector_stores.providers.qdrant.layout import Point, point
 
-__all__ = ["Backend", "NativeFilter", "Query", "import_package", "import_qdrant"]
+__all__ = ["OLDEST_CLIENT", "Backend", "NativeFilter", "Query", "import_package", "import_qdrant"]
+
+
+OLDEST_CLIENT = (1, 20)
 
 
 def import_qdrant() -> Any:
@@ -23,8 +27,16 @@ def import_qdrant() -> Any:
 
     Raises:
         MissingDependencyError: it is not installed.
+        UnsupportedOperationError: it is older than :data:`OLDEST_CLIENT`, whose local mode takes True for 1, and more.
     """
-    return import_package("qdrant_client")
+    package = import_package("qdrant_client")
+    installed = version("qdrant-client")
+    if tuple(int(part) for part in installed.split(".")[:2]) < OLDEST_CLIENT:
+        raise UnsupportedOperationError(
+            f"qdrant-client {installed} is too old; "
+            'pip install --upgrade "ia-modules-vector-stores[qdrant]" brings a newer one'
+        )
+    return package
 
 
 def import_package(module: str) -> Any:
