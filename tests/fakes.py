@@ -64,7 +64,7 @@ class FakeStore(VectorStoreBase):
         finally:
             self.running -= 1
 
-    def _map_error(self, error: Exception) -> VectorStoreError | None:  # noqa: ARG002
+    def _map_error(self, error: Exception) -> VectorStoreError | None:
         return None
 
     async def _open(self) -> None:
@@ -76,7 +76,7 @@ class FakeStore(VectorStoreBase):
     async def _ping(self) -> None:
         await self._called("ping")
 
-    async def _create_index(self, info: IndexInfo, options: dict[str, Any]) -> None:  # noqa: ARG002
+    async def _create_index(self, info: IndexInfo, options: dict[str, Any]) -> None:
         await self._called("create_index")
         if self.info is not None:
             raise IndexAlreadyExistsError("it exists")
@@ -158,7 +158,7 @@ class FakeStore(VectorStoreBase):
         namespace: str,
         filters: Node,
         size: int,
-        include_vectors: bool,  # noqa: ARG002
+        include_vectors: bool,
         cursor: object | None,
     ) -> ScanPage:
         await self._called("scan_page")

@@ -198,7 +198,7 @@ class ContainsAllIsContainsAny(OtherFilters):
 
 @breaks("4.10")
 class DeleteIgnoresTheFilter(Sound):
-    async def _delete_where(self, filters: Node, namespace: str) -> int:  # noqa: ARG002
+    async def _delete_where(self, filters: Node, namespace: str) -> int:
         return await super()._delete_where(MATCH_ALL, namespace)
 
 
@@ -299,7 +299,7 @@ class LeaksNamespaces(Sound):
 
 @breaks("1.2")
 class DeleteAllDropsEverything(Sound):
-    async def _empty_namespace(self, namespace: str) -> int:  # noqa: ARG002
+    async def _empty_namespace(self, namespace: str) -> int:
         return sum([await super(DeleteAllDropsEverything, self)._empty_namespace(n) for n in await self._namespaces()])
 
 
@@ -326,7 +326,7 @@ class FoldsNamespaces(Sound):
 
 @breaks("5.1")
 class ScoreSign(OtherResults):
-    def results(self, results: list[SearchResult], request: SearchRequest) -> list[SearchResult]:  # noqa: ARG002
+    def results(self, results: list[SearchResult], request: SearchRequest) -> list[SearchResult]:
         return [one.model_copy(update={"score": -one.score}) for one in results]
 
 
@@ -497,7 +497,7 @@ class HasAnOperatorThatItDenies(Declares):
 
 @breaks("9.4")
 class IgnoresUnknownOptions(Sound):
-    async def _create_index(self, info: IndexInfo, options: dict[str, Any]) -> None:  # noqa: ARG002
+    async def _create_index(self, info: IndexInfo, options: dict[str, Any]) -> None:
         await super()._create_index(info, {})
 
 

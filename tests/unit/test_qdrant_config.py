@@ -28,6 +28,8 @@ def config(**given: Any) -> VectorStoreConfig:
         ({"options": {"grpc": True}}, "unknown options for qdrant: grpc"),
         ({"host": "h", "options": {"gprc": True}}, "unknown options for qdrant: gprc"),
         ({"index_name": "/" * 100}, "at most 255 bytes"),
+        ({"options": {"search_params": {"hnsw_eff": 3}}}, "search_params is a dict with some of .*hnsw_ef"),
+        ({"options": {"search_params": [3]}}, "search_params is a dict"),
     ],
 )
 def test_what_makes_no_sense_is_refused(given: dict[str, Any], message: str) -> None:
@@ -69,9 +71,7 @@ async def test_where_it_connects(given: dict[str, Any], url: str, headers: dict[
 async def test_a_client_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backend, "version", lambda _: "1.19.0")
     for where in ({}, {"host": "127.0.0.1"}):
-        with pytest.raises(
-            UnsupportedOperationError, match=r"qdrant-client 1\.19\.0 is too old; pip install --upgrade"
-        ):
+        with pytest.raises(UnsupportedOperationError, match=r"1\.19\.0 is too old; pip install --upgrade"):
             await QdrantVectorStore(config(**where)).connect()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import dataclasses
 import weakref
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -49,6 +50,9 @@ _PAGE_NUMBERS = 400_000
 _ALL_NAMESPACES = 1_000_000
 _METRICS = {distance: metric for metric, distance in DISTANCES.items()}
 _STORE_OPTIONS = frozenset({"auto_index", "search_params"})
+_SEARCH_PARAMS = frozenset({"hnsw_ef", "exact", "quantization", "indexed_only", "acorn"})
+
+_LISTS = ("gt", "gte", "lt", "lte", "contains", "contains_any", "contains_all")
 
 _REMOTE = Capabilities(
     provider="qdrant",
@@ -58,11 +62,18 @@ _REMOTE = Capabilities(
     max_dimension=65_536,
     # Qdrant's distances are single precision throughout: beyond this they would be NaN, infinite or 0.
     vector_lengths=(1e-15, 1e15),
-    filters=dict.fromkeys(("gt", "gte", "lt", "lte", "contains", "contains_any", "contains_all"), "checked"),
+    # What only lists and single values tell apart, and next to a double with many digits every comparison of numbers.
+    filters=dict.fromkeys(("eq", "in", *_LISTS), "checked"),
     batch_search=True,
     parallel_batches=8,
 )
-_LOCAL = dataclasses.replace(_REMOTE, exact_search=True, shared_by_processes=False, parallel_batches=1)
+_LOCAL = dataclasses.replace(
+    _REMOTE,
+    filters=dict.fromkeys(_LISTS, "checked"),
+    exact_search=True,
+    shared_by_processes=False,
+    parallel_batches=1,
+)
 
 
 class QdrantVectorStore(VectorStoreBase):
@@ -91,6 +102,9 @@ class QdrantVectorStore(VectorStoreBase):
         known = _STORE_OPTIONS | (CONNECTION_OPTIONS if config.host is not None else frozenset())
         if unknown := set(config.options) - known:
             raise ValueError(f"unknown options for qdrant: {', '.join(sorted(unknown))}; known: {sorted(known)}")
+        params = config.options.get("search_params") or {}
+        if not isinstance(params, Mapping) or not _SEARCH_PARAMS.issuperset(params):
+            raise ValueError(f"search_params is a dict with some of {', '.join(sorted(_SEARCH_PARAMS))}")
         if config.host is not None and config.path is not None:
             raise ValueError("qdrant is either a server (host) or a folder (path), not both")
         if config.host is None and config.port is not None:
