@@ -144,6 +144,12 @@ async def make_store(store_config: Callable[..., VectorStoreConfig]) -> AsyncIte
     yield make
     for store in made:
         await store.disconnect()
+    config = store_config()
+    if config.host is not None and made:  # a server may go on after the tests
+        store = provider_class(config.provider)(config)
+        if await store.index_exists():
+            await store.delete_index()
+        await store.disconnect()
 
 
 @pytest.fixture

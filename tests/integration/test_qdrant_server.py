@@ -41,14 +41,6 @@ async def raw(store: VectorStoreBase) -> AsyncIterator[Any]:
     await client.close()
 
 
-@pytest.fixture(autouse=True)
-async def removed(store: VectorStoreBase) -> AsyncIterator[None]:
-    """No index stays on the server."""
-    yield
-    if await store.index_exists():
-        await store.delete_index()
-
-
 def documents(count: int, **metadata: Any) -> list[VectorDocument]:
     return [VectorDocument(id=f"d{i}", vector=[1, i, 0], metadata={"n": i, **metadata}) for i in range(count)]
 
