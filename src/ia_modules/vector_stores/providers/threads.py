@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
-__all__ = ["finished"]
+__all__ = ["finished", "joined"]
 
 T = TypeVar("T")
 
@@ -26,4 +26,16 @@ async def finished(work: Awaitable[T]) -> T:
                 await asyncio.wait([task])
         if not task.cancelled():
             task.exception()  # looked at, so that it is not reported as never retrieved
+        raise
+
+
+async def joined(join: Callable[[], None], leave: Callable[[], None]) -> None:
+    """Join in a thread what several stores share; if cancelled meanwhile, leave it again.
+
+    A folder must not stay locked by a store that nobody waits for any more.
+    """
+    try:
+        await finished(asyncio.to_thread(join))
+    except asyncio.CancelledError:
+        await finished(asyncio.to_thread(leave))
         raise

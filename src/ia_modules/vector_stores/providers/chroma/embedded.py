@@ -28,7 +28,7 @@ from ia_modules.vector_stores.providers.chroma.backend import (
     settings,
     with_replacements,
 )
-from ia_modules.vector_stores.providers.threads import finished
+from ia_modules.vector_stores.providers.threads import finished, joined
 
 __all__ = ["EmbeddedBackend"]
 
@@ -96,12 +96,7 @@ class EmbeddedBackend:
             MissingDependencyError: chromadb is not installed.
         """
         if self._client is None:
-            # Shielded: a folder must not stay locked by an open that nobody waits for any more.
-            try:
-                await finished(asyncio.to_thread(self._join))
-            except asyncio.CancelledError:
-                await finished(asyncio.to_thread(self.release))
-                raise
+            await joined(self._join, self.release)
 
     def _join(self) -> None:
         chromadb = import_chromadb()

@@ -27,7 +27,7 @@ from ia_modules.vector_stores.documents import copy_metadata
 from ia_modules.vector_stores.errors import StoreLockedError
 from ia_modules.vector_stores.providers.qdrant.backend import Backend, NativeFilter, Query, import_qdrant
 from ia_modules.vector_stores.providers.qdrant.layout import Point, point
-from ia_modules.vector_stores.providers.threads import finished
+from ia_modules.vector_stores.providers.threads import finished, joined
 
 __all__ = ["LARGE", "LocalBackend"]
 
@@ -231,12 +231,7 @@ class LocalBackend(Backend):
             MissingDependencyError: qdrant-client is not installed.
         """
         if self._engine is None:
-            # Shielded: a folder must not stay locked by an open that nobody waits for any more.
-            try:
-                await finished(asyncio.to_thread(self._join))
-            except asyncio.CancelledError:
-                await finished(asyncio.to_thread(self.release))
-                raise
+            await joined(self._join, self.release)
 
     def _join(self) -> None:
         with _engines_lock:
