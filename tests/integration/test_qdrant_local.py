@@ -272,3 +272,22 @@ async def test_the_event_loop_goes_on_while_the_engine_works(store: VectorStoreB
     elapsed = time.perf_counter() - started
     ticking.cancel()
     assert ticks > 10, f"{ticks} turns in {elapsed:.2f} s"
+
+
+@LOCAL
+async def test_deleted_points_do_not_pile_up(store: VectorStoreBase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_TOMBSTONES", 30)
+    engine = next(engine for engine in local._engines.values() if store.config.index_name in engine._local.collections)
+    await store.upsert([VectorDocument(id="stays", vector=[1, 2, 2], metadata={"n": [], "x": 0.1 + 0.2}, text="t")])
+    for turn in range(20):
+        rows = [VectorDocument(id=f"t{turn}-{i}", vector=[1, i, turn]) for i in range(10)]
+        await store.upsert(rows, namespace=f"n{turn % 3}")
+        await store.delete(ids=[row.id for row in rows[1:]], namespace=f"n{turn % 3}")
+    held = len(engine._local.collections[store.config.index_name].ids)
+    assert held <= 21 + 60
+    assert (await store.get_stats()).total_vectors == 21
+    (found,) = await store.fetch(["stays"])
+    assert (found.metadata, found.text, found.vector.tolist()) == ({"n": [], "x": 0.1 + 0.2}, "t", [1, 2, 2])
+    assert [result.id for result in (await store.search([1, 2, 2], 5)).results] == ["stays"]
+    await store.disconnect()
+    assert (await store.get_stats()).total_vectors == 21

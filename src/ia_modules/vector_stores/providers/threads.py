@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
-__all__ = ["finished", "joined"]
+__all__ = ["finished", "joined", "release_later"]
 
 T = TypeVar("T")
 
@@ -39,3 +41,13 @@ async def joined(join: Callable[[], None], leave: Callable[[], None]) -> None:
     except asyncio.CancelledError:
         await finished(asyncio.to_thread(leave))
         raise
+
+
+def release_later(release: Callable[[], None]) -> None:
+    """Run ``release`` in a thread of its own; for the finalizer of a store that was dropped without ``disconnect()``.
+
+    Garbage can be collected while any lock is held, so the work is not done there and then. When the interpreter ends,
+    what was open ends with it.
+    """
+    if not sys.is_finalizing():
+        _thread.start_new_thread(release, ())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import asyncio
 import dataclasses
 import weakref
@@ -34,6 +33,7 @@ from ia_modules.vector_stores.providers.chroma.layout import (
 )
 from ia_modules.vector_stores.providers.chroma.remote import RemoteBackend
 from ia_modules.vector_stores.providers.chroma.searching import SPACES, Searcher, documents_of
+from ia_modules.vector_stores.providers.threads import release_later
 from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
 
 __all__ = ["ChromaVectorStore"]
@@ -102,9 +102,8 @@ class ChromaVectorStore(VectorStoreBase):
             backend = EmbeddedBackend(config.path or DEFAULT_PATH)
             self._backend = backend
             self.loop_bound = False
-            # A store that is dropped without disconnect() must not keep the folder locked. Garbage can be collected
-            # while any lock is held, so the work is left to a thread.
-            weakref.finalize(self, _thread.start_new_thread, backend.release, ()).atexit = False
+            # A store that is dropped without disconnect() must not keep the folder locked.
+            weakref.finalize(self, release_later, backend.release).atexit = False
         self._compiler = ChromaCompiler(companions=True)
         self._searcher = Searcher(self._backend, self._compiler)
         self._handles: dict[str, Handle] = {}

@@ -38,8 +38,8 @@ logger = logging.getLogger("ia_modules.vector_stores")
 LARGE = 20_000
 """Points above which Qdrant advises against its local mode; the warning is given once per process."""
 
+_TOMBSTONES = 1_000
 _WRITES = frozenset({"upsert", "delete", "set_payload", "create_collection"})
-_ids_at_a_time = 1_000
 
 
 class _Engine:
@@ -119,7 +119,36 @@ class _Engine:
             self._flush(name)
             if method == "upsert":
                 self._warn_of_size(name)
+            elif method == "delete":
+                self._compact(name)
         return result
+
+    def _compact(self, name: str) -> None:
+        """Make a collection anew once it holds more deleted points than others.
+
+        The engine only marks them, and goes through them at every search and every filter for as long as it runs.
+        """
+        old = self._local.collections[name]
+        gone = int(np.count_nonzero(old.deleted))
+        if gone < _TOMBSTONES or 2 * gone < len(old.ids):
+            return
+        from qdrant_client import models
+        from qdrant_client.local.local_collection import LocalCollection
+
+        if old.storage is not None:  # which has the others only
+            old.close()
+            self._local.collections[name] = LocalCollection(old.config, self._local._collection_path(name))  # noqa: SLF001
+        else:
+            made = LocalCollection(old.config)
+            points = [
+                models.PointStruct.model_construct(id=key, vector=old._get_vectors(row, True), payload=old.payload[row])  # noqa: SLF001
+                for key, row in old.ids.items()
+                if not old.deleted[row]
+            ]
+            if points:
+                made.upsert(points)
+            self._local.collections[name] = made
+        self._prepare(name)
 
     def _warn_of_size(self, name: str) -> None:
         global _warned

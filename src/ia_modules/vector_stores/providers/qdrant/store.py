@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import dataclasses
 import weakref
 from collections.abc import Mapping
@@ -40,6 +39,7 @@ from ia_modules.vector_stores.providers.qdrant.protobuf import GrpcBackend
 from ia_modules.vector_stores.providers.qdrant.remote import CONNECTION_OPTIONS
 from ia_modules.vector_stores.providers.qdrant.rest import RestBackend
 from ia_modules.vector_stores.providers.qdrant.searching import Searcher, document_of
+from ia_modules.vector_stores.providers.threads import release_later
 from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
 
 __all__ = ["QdrantVectorStore"]
@@ -120,9 +120,8 @@ class QdrantVectorStore(VectorStoreBase):
             local = LocalBackend(config.path or ":memory:")
             self._backend = local
             self.loop_bound = False
-            # A store that is dropped without disconnect() must not keep the folder locked. Garbage can be collected
-            # while any lock is held, so the work is left to a thread.
-            weakref.finalize(self, _thread.start_new_thread, local.release, ()).atexit = False
+            # A store that is dropped without disconnect() must not keep the folder locked.
+            weakref.finalize(self, release_later, local.release).atexit = False
         self._filters = Filters(remote=config.host is not None)
         self._forget()
 
