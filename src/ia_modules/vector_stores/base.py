@@ -263,7 +263,7 @@ class VectorStoreBase(Primitives):
 
         Raises:
             InvalidDocumentError, InvalidDimensionError: a document that can't be stored; nothing was sent.
-            PartialFailureError: a later batch failed after earlier ones were written; it says which ids.
+            PartialFailureError: a batch failed after others were written; it says which ids.
             IndexNotFoundError: the index does not exist.
         """
         name = self._namespace(namespace)
