@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,9 @@ class Double(Backend):
         self.queries.append((query.filter is not None, query.limit, exact))
         found = self.passing(query.filter)[: query.limit if exact else min(query.limit, self.reach)]
         return [[point(key, dict(payload), None, score) for key, score, payload in found] for _ in query.vectors]
+
+    async def retrieve(self, name: str, ids: Sequence[str], *, payload: bool, vector: bool) -> list[Point]:
+        raise AssertionError("a search reads no points by id")
 
     async def count(self, name: str, native: NativeFilter | None) -> int:
         self.counts += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import version
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ia_modules.vector_stores.errors import MissingDependencyError, UnsupportedOperationError
 from ia_modules.vector_stores.filters.compilers.base import Native
-from ia_modules.vector_stores.providers.qdrant.layout import Point, point
+from ia_modules.vector_stores.providers.qdrant.layout import Point
 
 __all__ = ["OLDEST_CLIENT", "Backend", "NativeFilter", "Query", "import_package", "import_qdrant"]
 
@@ -132,36 +132,19 @@ class Backend(ABC):
         ]
         await self.call("upsert", name, points, wait=True)
 
+    @abstractmethod
     async def query(self, name: str, query: Query) -> list[list[Point]]:
         """The nearest points to each vector."""
-        from qdrant_client import models
 
-        requests = [
-            models.QueryRequest(
-                query=models.NearestQuery(nearest=vector),
-                filter=None if query.filter is None else query.filter.model,
-                limit=query.limit,
-                with_payload=query.payload,
-                with_vector=query.vector,
-                params=None if query.params is None else models.SearchParams(**query.params),
-            )
-            for vector in query.vectors.tolist()
-        ]
-        answers = await self.call("query_batch_points", name, requests)
-        return [_points(answer.points) for answer in answers]
-
+    @abstractmethod
     async def retrieve(self, name: str, ids: Sequence[str], *, payload: bool, vector: bool) -> list[Point]:
         """Points by id; missing ones are left out."""
-        return _points(await self.call("retrieve", name, list(ids), with_payload=payload, with_vectors=vector))
 
+    @abstractmethod
     async def scroll(
         self, name: str, native: NativeFilter, size: int, cursor: Any, *, payload: bool, vector: bool
     ) -> tuple[list[Point], Any]:
-        """Points in the order of their ids, from ``cursor`` on, and where the next page starts (None: nowhere)."""
-        records, following = await self.call(
-            "scroll", name, native.model, limit=size, offset=cursor, with_payload=payload, with_vectors=vector
-        )
-        return _points(records), following
+        """Points in no particular order, from ``cursor`` on, and where the next page starts (None: nowhere)."""
 
     async def count(self, name: str, native: NativeFilter | None) -> int:
         """How many points pass, exactly."""
@@ -193,21 +176,3 @@ class Backend(ABC):
     async def create_payload_index(self, name: str, path: str, schema: Any, *, wait: bool) -> None:
         """Index a payload field."""
         await self.call("create_payload_index", name, path, schema, wait=wait)
-
-
-def _points(found: Iterable[Any]) -> list[Point]:
-    """The client's records or scored points as ours."""
-    return [
-        point(
-            one.id,
-            one.payload or {},
-            None if one.vector is None else np.array(_dense(one.vector), dtype=np.float32),
-            getattr(one, "score", 0.0),
-        )
-        for one in found
-    ]
-
-
-def _dense(vector: Any) -> Any:
-    """The unnamed vector; beside sparse ones it comes under the empty name."""
-    return vector.get("", []) if isinstance(vector, dict) else vector

@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterator
 from hashlib import sha1
 from typing import Any, Final, NamedTuple
-from urllib.parse import unquote
 from uuid import UUID
 
 import numpy as np
@@ -34,7 +33,6 @@ __all__ = [
     "changed",
     "collection_name",
     "encode",
-    "index_name",
     "namespace_of",
     "namespace_value",
     "point",
@@ -58,15 +56,10 @@ _UUID_SPACE: Final = UUID("6d2a4a52-5b5e-5c0e-9f0e-0f4bb5b3c7a1").bytes
 
 
 def collection_name(index: str) -> str:
-    """The index's collection; its own name but for the characters that Qdrant forbids, which are percent-encoded."""
+    """The index's collection: its own name, with the characters that Qdrant forbids percent-encoded."""
     if index in (".", ".."):
         return index.replace(".", "%2E")
     return _FORBIDDEN.sub(lambda found: f"%{ord(found.group()):02X}", index)
-
-
-def index_name(collection: str) -> str:
-    """The index of a collection; the way back of :func:`collection_name`."""
-    return unquote(collection)
 
 
 def point_id(namespace: str, document_id: str) -> str:
