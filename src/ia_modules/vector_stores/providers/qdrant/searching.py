@@ -40,6 +40,7 @@ _IDS_IN_A_FILTER = 5_000
 _SHARED = 64
 """Searches with the namespace as a filter before it is tried again whether it has the nearest points to itself."""
 _REMEMBERED = 256
+_REMEMBERED_NAMESPACES = 10_000
 _OURS = [ID, NAMESPACE, LENGTH]
 
 
@@ -69,7 +70,7 @@ class Searcher:
         self._params = params
         self._short: OrderedDict[str, None] = OrderedDict()
         self._shares: OrderedDict[str, float] = OrderedDict()
-        self._shared: dict[str, int] = {}
+        self._shared: OrderedDict[str, int] = OrderedDict()
 
     async def search(self, requests: Sequence[SearchRequest]) -> list[list[SearchResult]]:
         """Results of searches that differ in their vector only."""
@@ -138,7 +139,7 @@ class Searcher:
         for points in found:
             mine = all(point.namespace == value for point in points)
             if not mine:
-                self._shared[request.namespace] = _SHARED
+                _remember(self._shared, request.namespace, _SHARED, _REMEMBERED_NAMESPACES)
             answers.append(_results(points, request) if mine and len(points) == request.top_k else None)
         return answers
 
@@ -284,8 +285,8 @@ def _results(points: Sequence[Point], request: SearchRequest) -> list[SearchResu
     return results
 
 
-def _remember(known: OrderedDict[str, Any], key: str, value: Any) -> None:
+def _remember(known: OrderedDict[str, Any], key: str, value: Any, most: int = _REMEMBERED) -> None:
     known[key] = value
     known.move_to_end(key)
-    if len(known) > _REMEMBERED:
+    if len(known) > most:
         known.popitem(last=False)
