@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from time import perf_counter
 from types import TracebackType
@@ -19,9 +19,11 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ia_modules.vector_stores.batches import write_batches
 from ia_modules.vector_stores.config import VectorStoreConfig
 from ia_modules.vector_stores.documents import (
     CheckedDocuments,
+    DocumentBatch,
     check_lengths,
     checked_documents,
     checked_id,
@@ -283,42 +285,14 @@ class VectorStoreBase(Primitives):
         return {"upserted": len(checked), "namespace": name}
 
     async def _write(self, documents: CheckedDocuments, namespace: str, size: int) -> None:
-        """Write in batches, several at a time where the provider wants that; they have no id in common."""
-        batches = documents.batches(size)
-        written = 0
-        failures: dict[str, VectorStoreError] = {}
+        async def write(batch: DocumentBatch) -> None:
+            await self._run("upsert", lambda: self._upsert(batch, namespace))
 
-        async def work() -> None:
-            nonlocal written
-            for batch in batches:
-                try:
-                    await self._run("upsert", lambda batch=batch: self._upsert(batch, namespace))  # type: ignore[misc]
-                except VectorStoreError as error:
-                    failures.update(dict.fromkeys(batch.ids, error))
-                else:
-                    written += len(batch)
-                if failures:
-                    return  # what is under way is waited for, and nothing else begun
-
-        workers = min(self.capabilities.parallel_batches, -(-len(documents) // size))
-        if workers <= 1:
-            await work()
-        else:
-            await _together(work() for _ in range(workers))
-        if not failures:
-            return
-        error = next(iter(failures.values()))
-        if not written:
-            raise error
-        later = documents.ids[written + len(failures) :]
-        begun = documents.ids[: written + len(failures)]
-        raise PartialFailureError(
-            f"{written} of {len(documents)} documents were written before a batch failed: {error.message}",
-            succeeded=[document_id for document_id in begun if document_id not in failures],
-            failed={**failures, **dict.fromkeys(later, error)},
-            provider=self.provider,
-            operation="upsert",
-        ) from error
+        try:
+            await write_batches(documents, size, self.capabilities.parallel_batches, write)
+        except PartialFailureError as error:
+            error.located(self.provider, "upsert")
+            raise
 
     async def update_metadata(self, id: str, changes: Mapping[str, Any], namespace: str | None = None) -> UpdateResult:
         """Set some metadata keys of one document and leave its other keys, text and vector as they are.
@@ -664,16 +638,6 @@ class VectorStoreBase(Primitives):
 
     def _unsupported(self, operation: str, message: str) -> UnsupportedOperationError:
         return UnsupportedOperationError(message, provider=self.provider, operation=operation)
-
-
-async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Await all; if one raises, the others are cancelled and the first exception comes out as it is."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for one in work:
-                group.create_task(one)
-    except BaseExceptionGroup as raised:
-        raise raised.exceptions[0] from None
 
 
 def _positive(name: str, value: int) -> None:

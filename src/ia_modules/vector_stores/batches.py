@@ -1,0 +1,71 @@
+"""Writing documents in batches, several at a time where that pays, so that it is known which of them arrived."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any
+
+from ia_modules.vector_stores.documents import CheckedDocuments, DocumentBatch
+from ia_modules.vector_stores.errors import PartialFailureError, VectorStoreError
+
+__all__ = ["write_batches"]
+
+
+async def write_batches(
+    documents: CheckedDocuments, size: int, parallel: int, write: Callable[[DocumentBatch], Awaitable[None]]
+) -> None:
+    """Write all documents; once a batch has failed, what is under way is waited for, and nothing else begun.
+
+    Args:
+        documents: each id once, so that batches have none in common.
+        size: most documents per batch.
+        parallel: most batches at the same time.
+        write: writes one batch.
+
+    Raises:
+        PartialFailureError: some batches were written, some not.
+        VectorStoreError: none was written.
+    """
+    batches = documents.batches(size)
+    written = 0
+    failures: dict[str, VectorStoreError] = {}
+
+    async def work() -> None:
+        nonlocal written
+        for batch in batches:
+            try:
+                await write(batch)
+            except VectorStoreError as error:
+                failures.update(dict.fromkeys(batch.ids, error))
+            else:
+                written += len(batch)
+            if failures:
+                return
+
+    workers = min(parallel, -(-len(documents) // size))
+    if workers <= 1:
+        await work()
+    else:
+        await _together(work() for _ in range(workers))
+    if not failures:
+        return
+    error = next(iter(failures.values()))
+    if not written:
+        raise error
+    begun, later = documents.ids[: written + len(failures)], documents.ids[written + len(failures) :]
+    raise PartialFailureError(
+        f"{written} of {len(documents)} documents were written before a batch failed: {error.message}",
+        succeeded=[document_id for document_id in begun if document_id not in failures],
+        failed={**failures, **dict.fromkeys(later, error)},
+    ) from error
+
+
+async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Await all; if one raises, the others are cancelled and the first exception comes out as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for one in work:
+                group.create_task(one)
+    except BaseExceptionGroup as raised:
+        raise raised.exceptions[0] from None
