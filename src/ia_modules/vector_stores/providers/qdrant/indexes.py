@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from time import monotonic
@@ -48,6 +49,8 @@ class PayloadIndexes:
         self._collection = collection
         self._automatic = automatic and not backend.embedded
         self._types: dict[str, str] = {}
+        self._made: dict[str, str] = {}
+        self._making = asyncio.Lock()
         self._loaded = 0.0
         self._strict = False
         self._points = 0
@@ -55,7 +58,8 @@ class PayloadIndexes:
 
     async def load(self, info: Any) -> None:
         """Take note of what the client knows of the collection."""
-        self._types = {path: str(index.data_type.value) for path, index in (info.payload_schema or {}).items()}
+        listed = {path: str(index.data_type.value) for path, index in (info.payload_schema or {}).items()}
+        self._types = self._made | listed  # one that is still being made is not listed yet
         self._loaded = monotonic()
         strict = getattr(info.config, "strict_mode_config", None)
         self._strict = bool(
@@ -112,20 +116,26 @@ class PayloadIndexes:
             self._points = await self._backend.count(self._collection, None)
             if self._points < _PAYS:
                 return
-        await self._refresh()  # another program may have made one, and a second type would replace it
-        for path, kinds in needed.items():
-            if path in self._types:
-                continue
-            kind = next((kind for kind in ("float", "datetime", "bool") if kind in kinds), "keyword")
-            self._types[path] = kind
-            try:
-                # Where an index only makes things faster, nobody has to wait until it is there.
-                await self._backend.create_payload_index(self._collection, path, index_schema(kind), wait=self._strict)
-            except Exception as error:
-                if not isinstance(map_error(error), AuthenticationError):
-                    raise
-                # A key that may only read. The filter works without, or fails with a reason of its own.
-                logger.warning("these credentials may not make a payload index on %s, which filters would need", path)
+        async with self._making:  # of two filters that need different types of one field, the first one wins
+            await self._refresh()  # another program may have made one, and a second type would replace it
+            for path in [path for path in needed if path not in self._types]:
+                await self._make_one(path, needed[path])
+
+    async def _make_one(self, path: str, kinds: frozenset[str]) -> None:
+        if not self._automatic:
+            return
+        kind = next((kind for kind in ("float", "datetime", "bool") if kind in kinds), "keyword")
+        self._types[path] = self._made[path] = kind
+        try:
+            # Where an index only makes things faster, nobody has to wait until it is there.
+            await self._backend.create_payload_index(self._collection, path, index_schema(kind), wait=self._strict)
+        except Exception as error:
+            if not isinstance(map_error(error), AuthenticationError):
+                raise
+            # A key that may only read. The filter works without, or fails with a reason of its own.
+            del self._types[path], self._made[path]
+            self._automatic = False
+            logger.warning("these credentials may not make a payload index on %s, which filters would need", path)
 
     async def _refresh(self) -> None:
         info = await self._backend.info(self._collection)

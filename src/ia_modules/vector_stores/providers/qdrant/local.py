@@ -156,8 +156,8 @@ class _Engine:
         if size > LARGE and not _warned:
             _warned = True
             logger.warning(
-                "collection %r has %d points; Qdrant's local mode searches all of them in Python, one after the "
-                "other, so above %d a Qdrant server is the tool (VectorStoreConfig(provider='qdrant', host=...))",
+                "collection %r has %d points; Qdrant's local mode compares a query with each of them and filters in "
+                "Python, so above %d a Qdrant server is the tool (VectorStoreConfig(provider='qdrant', host=...))",
                 name,
                 size,
                 LARGE,

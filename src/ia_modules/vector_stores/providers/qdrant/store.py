@@ -85,7 +85,7 @@ class QdrantVectorStore(VectorStoreBase):
     Config options for a server: ``grpc`` (True to use gRPC, which is faster for bulk loads), ``grpc_port`` (6334),
     ``prefix`` (a path in front of Qdrant's own), ``headers``. For all: ``search_params``, a dict of Qdrant's search
     parameters such as ``{"hnsw_ef": 256}``, and ``auto_index`` (True): whether to make payload indexes for fields that
-    filters look at, once there are 10,000 documents or where the server demands it.
+    filters look at, once there are 1,000 documents or where the server demands it.
 
     Options of ``create_index``: ``on_disk``, ``on_disk_payload``, ``hnsw_config``, ``optimizers_config``,
     ``quantization`` (``"scalar"``, ``"binary"``, ``"product"``, or a dict with settings), ``shard_number``,
