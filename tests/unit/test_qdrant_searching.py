@@ -123,7 +123,7 @@ async def test_a_short_answer_is_counted_after_and_completed() -> None:
     one = searcher(backend)
     assert await ids(one, 8, Condition("even", "eq", True)) == [f"d{i}" for i in range(0, 16, 2)]
     assert backend.counts == 1
-    assert backend.queries[-1] == (True, 10, True)
+    assert backend.queries == [(True, 8, False), (True, 8, True)]
 
 
 async def test_where_answers_were_short_the_exact_search_comes_first() -> None:
@@ -151,6 +151,23 @@ async def test_and_beyond_a_limit_all_that_pass_are_listed_and_asked_for_by_id(m
     assert found == [f"d{i}" for i in range(9, 50, 10)]
     assert [limit for _, limit, _ in backend.queries[:2]] == [5, 20]
     assert backend.queries[2:] == [(True, 5, True)] * 7
+
+
+async def test_few_that_pass_of_very_many_are_not_looked_for_by_reading_them_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(searching, "_WIDEST", 50)
+    backend = Double({f"/d{i}": {"n": 5 if i in (100, 150) else [5]} for i in range(200)})
+    one = searcher(backend)
+    for _ in range(2):
+        assert await ids(one, 5, Condition("n", "gt", 1)) == ["d100", "d150"]
+        assert max(limit for _, limit, _ in backend.queries) <= 50
+
+
+async def test_what_the_graph_missed_of_what_is_checked_here_is_found() -> None:
+    backend = Double({f"/d{i}": {"n": 5 if i % 2 else [5]} for i in range(40)})
+    backend.reach = 3
+    assert await ids(searcher(backend), 5, Condition("n", "gt", 1)) == ["d1", "d3", "d5", "d7", "d9"]
 
 
 async def test_local_mode_looks_before_it_filters_and_twice_at_most() -> None:

@@ -40,7 +40,8 @@ _LISTS_TOO = "Qdrant's range holds for a list with such an element"
 _NOTATION = "Qdrant reads fewer notations of a date than ISO 8601 has"
 _EMPTY = "Qdrant takes an empty list for no value"
 _NEAR = 1e-13
-"""Relative distance within which two doubles may change places; a server reads them with an error of 3e-16 and less."""
+"""Relative distance within which two doubles may change places: a server was seen to err by 3 units in the last place,
+7e-16, and may err again whenever it reads a payload from disk."""
 _TINY = 1e-300
 _MAX = 1.7976931348623157e308
 

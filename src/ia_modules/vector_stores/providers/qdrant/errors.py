@@ -23,7 +23,6 @@ from ia_modules.vector_stores.errors import (
 
 __all__ = ["map_error"]
 
-_OUR_PACKAGES = ("qdrant_client", "httpx", "grpc")
 _NO_INDEX = re.compile(r"Index required but not found for \"(.+?)\" of one of the following types: \[(.*?)\]")
 _LONGEST = 300
 

@@ -25,7 +25,7 @@ INDEX_TYPES = ("keyword", "integer", "float", "bool", "datetime", "text")
 """Types of payload indexes.
 
 Not among them is ``uuid``, with which two spellings of one UUID would be equal strings. For ``integer`` a float index
-is made, as Qdrant's integer index does not find a 2.5, nor a 2.0, among the integers.
+is made, as Qdrant's integer index does not find a 2.5 among the integers.
 """
 
 _PLAIN = frozenset({"shard_number", "replication_factor", "write_consistency_factor", "on_disk_payload"})

@@ -198,31 +198,40 @@ class Searcher:
                     wider.append(i)
             pending, limit = wider, limit * _WIDER
             if pending and limit > _WIDEST:
-                matching = await self._matching(prepared)
-                for i in pending:
-                    found[i] = await self._among(vectors[i : i + 1], request, matching)
                 break
-        kept = [found[i] for i in range(len(vectors))]
-        if any(len(points) < request.top_k for points in kept):
-            if not exactly and not self._backend.embedded:
-                kept = await self._completed(vectors, request, prepared, kept)
+        short = [i for i, points in found.items() if len(points) < request.top_k]
+        if short:
+            # Few pass of very many, or the answers may be short because the graph led to no more.
+            if pending or not (exactly or self._backend.embedded):
+                await self._complete(vectors, request, prepared, found, short)
             _remember(self._short, prepared.key, None)
         else:
             self._short.pop(prepared.key, None)
-        return [_results(points[: request.top_k], request) for points in kept]
+        return [_results(found[i][: request.top_k], request) for i in range(len(vectors))]
 
-    async def _completed(
-        self, vectors: NDArray[np.float32], request: SearchRequest, prepared: Prepared, kept: list[list[Point]]
-    ) -> list[list[Point]]:
-        """Make sure that short answers are short because there is no more, not because the graph led to no more."""
-        there = await self._backend.count(self._collection, prepared.native)
-        for i, points in enumerate(kept):
-            if len(points) < min(request.top_k, there):
-                (nearest,) = await self._query(
-                    vectors[i : i + 1], request, prepared.native, there, exactly=True, whole=prepared.passes is not None
-                )
-                kept[i] = [point for point in nearest if _right(point, prepared.passes)]
-        return kept
+    async def _complete(
+        self,
+        vectors: NDArray[np.float32],
+        request: SearchRequest,
+        prepared: Prepared,
+        found: dict[int, list[Point]],
+        short: Sequence[int],
+    ) -> None:
+        """Count what passes, and where an answer lacks some of it, ask for it exactly."""
+        matching: list[str] | None = None
+        if prepared.passes is None:
+            there = await self._backend.count(self._collection, prepared.native)
+        else:
+            matching = await self._matching(prepared)
+            there = len(matching)
+        for i in short:
+            if len(found[i]) >= min(request.top_k, there):
+                continue
+            vector = vectors[i : i + 1]
+            if matching is None:
+                (found[i],) = await self._query(vector, request, prepared.native, request.top_k, exactly=True)
+            else:
+                found[i] = await self._among(vector, request, matching)
 
     async def _among(self, vector: NDArray[np.float32], request: SearchRequest, ids: list[str]) -> list[Point]:
         """The best of the points with the given ids."""

@@ -166,8 +166,8 @@ class QdrantVectorStore(VectorStoreBase):
             for field, kind in declared.items():
                 for path in self._filters.compiler.paths(field):
                     await self._indexes.create(path, kind)
-        except Exception:
-            await self._backend.call("delete_collection", self._collection)  # half an index would be found to exist
+        except BaseException:  # cancelled as well: half an index would be found to exist
+            await self._backend.call("delete_collection", self._collection)
             raise
 
     async def _drop_index(self) -> None:
