@@ -37,7 +37,7 @@ _IN_FLIGHT_BYTES = 64 * 2**20
 """Of all requests that write, so that large batches don't pile up in memory."""
 
 _IDLE_SECONDS = 3.0
-"""Qdrant was seen to close an idle connection after 4.7 s; one that we close first is never found closed while in use."""
+"""Qdrant was seen to close an idle connection after 4.7 s; one that we close first is never found closed in use."""
 
 
 class RemoteBackend(Backend):
