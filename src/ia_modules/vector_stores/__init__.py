@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ia_modules.vector_stores.providers.chroma import ChromaVectorStore
     from ia_modules.vector_stores.providers.memory import MemoryVectorStore
     from ia_modules.vector_stores.providers.qdrant import QdrantVectorStore
+    from ia_modules.vector_stores.providers.weaviate import WeaviateVectorStore
     from ia_modules.vector_stores.telemetry import OperationEvent
 
 _HOME = {
@@ -72,6 +73,7 @@ _HOME = {
     "PartialFailureError": "errors",
     "PoolTimeoutError": "errors",
     "QdrantVectorStore": "providers.qdrant",
+    "WeaviateVectorStore": "providers.weaviate",
     "RateLimitError": "errors",
     "SearchFilter": "models",
     "SearchResponse": "models",
@@ -130,6 +132,7 @@ __all__ = [
     "VectorStoreBase",
     "VectorStoreConfig",
     "VectorStoreError",
+    "WeaviateVectorStore",
     "all_of",
     "any_of",
     "create_embedder",

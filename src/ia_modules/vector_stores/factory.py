@@ -19,6 +19,7 @@ _BUILT_IN = {
     "chroma": "ia_modules.vector_stores.providers.chroma:ChromaVectorStore",
     "memory": "ia_modules.vector_stores.providers.memory:MemoryVectorStore",
     "qdrant": "ia_modules.vector_stores.providers.qdrant:QdrantVectorStore",
+    "weaviate": "ia_modules.vector_stores.providers.weaviate:WeaviateVectorStore",
 }
 _registered: dict[str, str | type[VectorStoreBase]] = {}
 

@@ -1,0 +1,271 @@
+"""One collection: its schema as far as it is known here, and requests to it as messages."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
+
+from ia_modules.vector_stores.errors import IndexNotFoundError
+from ia_modules.vector_stores.filters import MATCH_ALL, Node, Predicate, predicate
+from ia_modules.vector_stores.providers.weaviate.connection import Connection
+from ia_modules.vector_stores.providers.weaviate.errors import RefusedError, says
+from ia_modules.vector_stores.providers.weaviate.filtering import StoredCompiler
+from ia_modules.vector_stores.providers.weaviate.layout import ID, NAMESPACE, namespace_of, tenant_name
+from ia_modules.vector_stores.providers.weaviate.messages import filter_message, level, search_request
+from ia_modules.vector_stores.providers.weaviate.objects import Encoder, Found, found
+from ia_modules.vector_stores.providers.weaviate.schema import Schema, is_leftover, property_definition
+
+__all__ = ["FIRST", "MAX_RESULTS", "Collection", "Prepared"]
+
+T = TypeVar("T")
+
+MAX_RESULTS: Final = 10_000
+"""Most results of one request (``QUERY_MAXIMUM_RESULTS``)."""
+
+FIRST: Final = "00000000-0000-0000-0000-000000000000"
+"""Where a walk by UUID starts."""
+
+_REMEMBERED = 256
+_NO_TENANT = "tenant not found"
+_NO_PROPERTY = "no such prop"
+
+
+class Prepared(NamedTuple):
+    """A filter, ready to be sent.
+
+    Attributes:
+        message: what Weaviate gets; it selects all the right documents. None: everything.
+        passes: tells which of those are right; None if all are.
+    """
+
+    message: Any
+    passes: Predicate | None
+
+
+class Collection:
+    """A collection on a server.
+
+    Args:
+        connection: to the server.
+        name: of the collection.
+        consistency: level for reads and writes, or None for the server's default.
+    """
+
+    def __init__(self, connection: Connection, name: str, consistency: str | None) -> None:
+        self._connection = connection
+        self.name = name
+        self._consistency = consistency
+        self._schema: Schema | None = None
+        self._encoder: Encoder | None = None
+        self._prepared: OrderedDict[str, Prepared] = OrderedDict()
+
+    # Schema
+
+    def forget(self) -> None:
+        """Whatever was known of the collection may be out of date."""
+        self._schema = self._encoder = None
+        self._prepared.clear()
+
+    async def load(self) -> Schema | None:
+        """Ask the server for the collection; None if there is none."""
+        definition = await self._connection.get(f"/schema/{self.name}")
+        if definition is None or is_leftover(definition):
+            self.forget()
+            return None
+        self.forget()
+        self._schema = Schema(definition)
+        return self._schema
+
+    async def schema(self) -> Schema:
+        """What is known of the collection.
+
+        Raises:
+            IndexNotFoundError: there is none.
+        """
+        schema = self._schema or await self.load()
+        if schema is None:
+            raise IndexNotFoundError(f"collection {self.name!r} does not exist")
+        return schema
+
+    async def encoder(self) -> Encoder:
+        """Makes messages of documents."""
+        if self._encoder is None:
+            schema = await self.schema()
+            self._encoder = Encoder(schema, self.name)
+        return self._encoder
+
+    async def vacate(self) -> bool:
+        """Whether there is no collection; one that Weaviate made of objects for one that was gone is deleted first."""
+        definition = await self._connection.get(f"/schema/{self.name}")
+        if definition is not None and is_leftover(definition):
+            await self._connection.delete(f"/schema/{self.name}")
+            return True
+        return definition is None
+
+    async def add_properties(self, missing: Iterable[tuple[str, str]]) -> None:
+        """Make properties for fields and kinds that have none; another process may do so at the same time."""
+        for path, kind in missing:
+            schema = await self.schema()
+            while schema.missing(path, kind):
+                definition = property_definition(schema.next_slot(path, kind), kind)
+                try:
+                    await self._connection.post(f"/schema/{self.name}/properties", definition)
+                except RefusedError as error:
+                    if "already in use" not in str(error):
+                        raise
+                    schema = await self._reloaded()
+                else:
+                    schema.add(definition)
+        self._prepared.clear()
+        self._encoder = None
+
+    async def _reloaded(self) -> Schema:
+        self._schema = None
+        return await self.schema()
+
+    # Filters
+
+    async def prepared(self, filters: Node) -> Prepared:
+        """The filter in Weaviate's form; remembered, since programs ask the same ones again."""
+        if filters is MATCH_ALL or filters == MATCH_ALL:
+            return _EVERYTHING
+        key = repr(filters)
+        known = self._prepared.get(key)
+        if known is not None:
+            self._prepared.move_to_end(key)
+            return known
+        schema = await self.schema()
+        compiler = StoredCompiler(schema)
+        compiled = compiler.compile(filters)
+        if compiler.absent:
+            # A field that nobody has written yet, as far as is known here.
+            compiler = StoredCompiler(await self._reloaded())
+            compiled = compiler.compile(filters)
+        passes = None if compiled.exact else predicate(filters)
+        prepared = Prepared(None if compiled.native is None else filter_message(compiled.native), passes)
+        if not compiler.absent:
+            self._prepared[key] = prepared
+            if len(self._prepared) > _REMEMBERED:
+                self._prepared.popitem(last=False)
+        return prepared
+
+    async def with_filter(self, filters: Node, ask: Callable[[Prepared], Awaitable[T]]) -> T:
+        """Ask something with a filter, once more if what is known of the properties is out of date."""
+        from grpc.aio import AioRpcError
+
+        try:
+            return await ask(await self.prepared(filters))
+        except AioRpcError as error:
+            if not says(error, _NO_PROPERTY):
+                raise
+        self.forget()
+        return await ask(await self.prepared(filters))
+
+    # Requests
+
+    def _search(self, tenant: str, size: int, **wanted: Any) -> Any:
+        request = search_request(self.name, tenant, size, **wanted)
+        if self._consistency is not None:
+            request.consistency_level = level(self._consistency)
+        return request
+
+    async def read(self, namespace: str, size: int, **wanted: Any) -> list[Found]:
+        """Objects of one namespace.
+
+        Args:
+            namespace: none of its objects if it has no tenant.
+            size: most results.
+            **wanted: see :func:`~.messages.search_request`.
+        """
+        from grpc.aio import AioRpcError
+        from orjson import loads
+
+        request = self._search(tenant_name(namespace), size, **wanted)
+        try:
+            reply = await self._connection.call("Search", request)
+        except AioRpcError as error:
+            if says(error, _NO_TENANT):
+                return []
+            raise
+        return [found(result, loads) for result in reply.results]
+
+    async def count(self, namespace: str, message: Any) -> int:
+        """How many objects of a namespace pass a filter."""
+        from grpc.aio import AioRpcError
+        from weaviate.proto.v1 import aggregate_pb2
+
+        request = aggregate_pb2.AggregateRequest(
+            collection=self.name, tenant=tenant_name(namespace), objects_count=True, filters=message
+        )
+        try:
+            reply = await self._connection.call("Aggregate", request)
+        except AioRpcError as error:
+            if says(error, _NO_TENANT):
+                return 0
+            raise
+        return int(reply.single_result.objects_count)
+
+    async def write(self, objects: Sequence[Any]) -> dict[int, str]:
+        """Write objects; what the server says of those that it did not take, by their places."""
+        from weaviate.proto.v1 import batch_pb2
+
+        request = batch_pb2.BatchObjectsRequest(objects=objects)
+        if self._consistency is not None:
+            request.consistency_level = level(self._consistency)
+        reply = await self._connection.call("BatchObjects", request)
+        return {error.index: error.error for error in reply.errors}
+
+    async def erase(self, namespace: str, message: Any) -> tuple[int, int, dict[str, str]]:
+        """Delete objects that pass a filter, up to a limit of the server's.
+
+        Returns:
+            How many were found, how many of them are gone, and what the server says of each other one, by UUID.
+        """
+        from uuid import UUID
+
+        from grpc.aio import AioRpcError
+        from weaviate.proto.v1 import batch_delete_pb2
+
+        request = batch_delete_pb2.BatchDeleteRequest(
+            collection=self.name, tenant=tenant_name(namespace), filters=message, verbose=True
+        )
+        if self._consistency is not None:
+            request.consistency_level = level(self._consistency)
+        try:
+            reply = await self._connection.call("BatchDelete", request)
+        except AioRpcError as error:
+            if says(error, _NO_TENANT):
+                return 0, 0, {}
+            raise
+        failed = {str(UUID(bytes=one.uuid)): one.error for one in reply.objects if not one.successful}
+        return reply.matches, reply.successful, failed
+
+    async def tenants(self) -> list[str]:
+        """Names of all tenants, with objects or without."""
+        from weaviate.proto.v1 import tenants_pb2
+
+        reply = await self._connection.call("TenantsGet", tenants_pb2.TenantsGetRequest(collection=self.name))
+        return [tenant.name for tenant in reply.tenants]
+
+    async def inhabitant(self, tenant: str) -> str | None:
+        """The namespace whose documents are in a tenant; None if there are none."""
+        from grpc.aio import AioRpcError
+
+        try:
+            reply = await self._connection.call("Search", self._search(tenant, 1, properties=(ID, NAMESPACE)))
+        except AioRpcError as error:
+            if says(error, _NO_TENANT):
+                return None
+            raise
+        for result in reply.results:
+            name = namespace_of(tenant)
+            return result.properties.non_ref_props.fields[NAMESPACE].text_value if name is None else name
+        return None
+
+    async def remove_tenant(self, namespace: str) -> None:
+        """Delete a namespace with all that is in it."""
+        await self._connection.delete(f"/schema/{self.name}/tenants", [tenant_name(namespace)])
+
+
+_EVERYTHING = Prepared(None, None)

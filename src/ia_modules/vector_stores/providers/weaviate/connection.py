@@ -1,0 +1,175 @@
+"""The connection to a Weaviate server: its client's, with requests that are made here.
+
+The client opens and closes the connections, and knows about credentials and TLS. Its query methods are passed by: they
+wait up to 63 s while gRPC is down, hide the status of an error, and make more of an answer than is needed here.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any, Final
+
+from ia_modules.vector_stores.config import VectorStoreConfig
+from ia_modules.vector_stores.errors import ConnectionError, MissingDependencyError, UnsupportedOperationError
+from ia_modules.vector_stores.providers.threads import finished
+from ia_modules.vector_stores.providers.weaviate.errors import RefusedError
+
+__all__ = ["CONNECTION_OPTIONS", "Connection", "import_weaviate"]
+
+CONNECTION_OPTIONS = frozenset({"grpc_host", "grpc_port", "grpc_tls", "headers"})
+
+_PORT, _GRPC_PORT, _TLS_PORT = 8080, 50051, 443
+_OLDEST_CLIENT = (4, 16)
+_OLDEST_SERVER = (1, 33)
+"""The first server line whose filters have ``Not`` and ``ContainsNone``."""
+_CLOUD = (".weaviate.cloud", ".weaviate.network", ".wcs.api.weaviate.io")
+_NO_TIMEOUT = 86_400.0
+_MESSAGE_BYTES = 100 * 2**20
+
+
+def import_weaviate() -> Any:
+    """The client package.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+        UnsupportedOperationError: it is older than 4.16.
+    """
+    with warnings.catch_warnings():  # importing it changes the program's own filters
+        try:
+            package = import_module("weaviate")
+            import_module("orjson")
+        except ModuleNotFoundError as error:
+            missing = "weaviate-client" if error.name == "weaviate" else str(error.name)
+            raise MissingDependencyError(
+                missing, extra="weaviate", needed_for="The weaviate provider", provider="weaviate"
+            ) from error
+    installed = version("weaviate-client")
+    if tuple(int(part) for part in installed.split(".")[:2]) < _OLDEST_CLIENT:
+        raise UnsupportedOperationError(
+            f"weaviate-client {installed} is too old; "
+            'pip install --upgrade "ia-modules-vector-stores[weaviate]" brings a newer one'
+        )
+    return package
+
+
+class Connection:
+    """A server, by way of the client's asynchronous form.
+
+    Args:
+        config: host, port, key, and options.
+    """
+
+    def __init__(self, config: VectorStoreConfig) -> None:
+        self._config = config
+        self._client: Any = None
+        self._wire: Any = None
+        self._timeout = _NO_TIMEOUT if config.timeout is None else config.timeout
+        self.message_bytes = _MESSAGE_BYTES
+
+    async def open(self) -> None:
+        """Connect, and see whether the server answers on both ports and is not too old.
+
+        Raises:
+            ConnectionError: it does not answer.
+            UnsupportedOperationError: it is too old.
+            MissingDependencyError: the client is not installed.
+        """
+        client = self._make_client()
+        try:
+            await client.connect()
+            self._client, self._wire = client, client._connection  # noqa: SLF001
+            meta = await self.get("/meta")
+            if tuple(int(part) for part in meta["version"].split(".")[:2]) < _OLDEST_SERVER:
+                raise UnsupportedOperationError(
+                    f"the Weaviate server is of version {meta['version']}; needed is "
+                    f"{'.'.join(map(str, _OLDEST_SERVER))} or later"
+                )
+            self.message_bytes = int(meta.get("grpcMaxMessageSize") or _MESSAGE_BYTES)
+            await self._ping_grpc()
+        except BaseException:
+            self._client = self._wire = None
+            await finished(client.close())
+            raise
+
+    def _make_client(self) -> Any:
+        weaviate = import_weaviate()
+        from weaviate.auth import AuthApiKey
+        from weaviate.config import AdditionalConfig, Timeout
+        from weaviate.connect import ConnectionParams
+
+        config, options = self._config, self._config.options
+        host = config.host or "localhost"
+        tls = config.tls if config.tls is not None else config.secret is not None
+        cloud = host.endswith(_CLOUD)
+        grpc_host = options.get("grpc_host") or (f"grpc-{host}" if cloud else host)
+        parameters = ConnectionParams.from_params(
+            http_host=host,
+            http_port=config.port or (_TLS_PORT if tls else _PORT),
+            http_secure=tls,
+            grpc_host=grpc_host,
+            grpc_port=options.get("grpc_port") or (_TLS_PORT if cloud else _GRPC_PORT),
+            grpc_secure=options.get("grpc_tls", tls),
+        )
+        wait = self._timeout
+        return weaviate.WeaviateAsyncClient(
+            connection_params=parameters,
+            auth_client_secret=None if config.secret is None else AuthApiKey(config.secret),
+            additional_headers=dict(config.headers) or None,
+            additional_config=AdditionalConfig(timeout=Timeout(init=wait, query=wait, insert=wait)),
+            # The checks ask a public package index for a newer client; what they find out of the server we do, too.
+            skip_init_checks=True,
+        )
+
+    async def _ping_grpc(self) -> None:
+        """Whether gRPC answers, as the port is easily forgotten; any answer will do."""
+        from grpc.aio import AioRpcError
+        from weaviate.proto.v1 import tenants_pb2
+
+        try:
+            await self.call("TenantsGet", tenants_pb2.TenantsGetRequest(collection="Ia_1ping"))
+        except AioRpcError as error:
+            if error.code().name in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
+                where = self._config.options.get("grpc_port") or "its usual port"
+                raise ConnectionError(
+                    f"the Weaviate server answers REST but not gRPC on {where} (option grpc_port): {error.details()}"
+                ) from error
+            if error.code().name in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
+                raise
+
+    async def ping(self) -> None:
+        """The cheapest request there is."""
+        await self.get("/.well-known/ready")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        client, self._client, self._wire = self._client, None, None
+        if client is not None:
+            await finished(client.close())
+
+    async def call(self, method: str, request: Any) -> Any:
+        """Call gRPC; its own errors come out as they are, without the client's waiting and wrapping."""
+        wire = self._wire
+        assert wire is not None, "the store is not connected"
+        return await getattr(wire.grpc_stub, method)(request, metadata=wire.grpc_headers(), timeout=self._timeout)
+
+    async def get(self, path: str) -> Any:
+        """GET; the JSON that comes back, or None where there is nothing of that name."""
+        response = await self._wire.get(path=path)
+        return None if response.status_code == 404 else _content(response)
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """POST; the JSON that comes back."""
+        return _content(await self._wire.post(path=path, weaviate_object=body))
+
+    async def delete(self, path: str, body: Any = None) -> None:
+        """DELETE."""
+        _content(await self._wire.delete(path=path, weaviate_object=body))
+
+
+def _content(response: Any) -> Any:
+    if response.status_code >= 300:
+        raise RefusedError(response.status_code, response.text, response.headers.get("retry-after"))
+    return response.json() if response.content else None

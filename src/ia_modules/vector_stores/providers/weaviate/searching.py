@@ -1,0 +1,131 @@
+"""Searching in Weaviate, so that no result goes missing; and finding all documents that pass a filter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import numpy as np
+
+from ia_modules.vector_stores.filters import MATCH_ALL, Node, Predicate, predicate
+from ia_modules.vector_stores.metrics import DistanceMetric, clamp_cosine, distance_score, exact_scores
+from ia_modules.vector_stores.models import SearchResult
+from ia_modules.vector_stores.providers.weaviate.collection import FIRST, MAX_RESULTS, Collection, Prepared
+from ia_modules.vector_stores.providers.weaviate.objects import Found
+from ia_modules.vector_stores.requests import SearchRequest
+from ia_modules.vector_stores.vectors import Vector
+
+__all__ = ["PAGE", "matching", "search", "walk"]
+
+PAGE = 1_000
+_WIDER = 4
+
+
+async def search(collection: Collection, request: SearchRequest) -> list[SearchResult]:
+    """The best ``top_k`` documents that pass the filter."""
+    if request.metric is DistanceMetric.COSINE:
+        request = _of_usual_length(request)
+    return await collection.with_filter(request.filters, lambda prepared: _search(collection, request, prepared))
+
+
+def _of_usual_length(request: SearchRequest) -> SearchRequest:
+    """The same direction in a length that single precision can square."""
+    square = float(np.vdot(request.vector, request.vector))
+    if 1e-20 < square < 1e30 or not request.vector.any():
+        return request
+    wide = request.vector.astype(np.float64)
+    return replace(request, vector=np.asarray(wide / np.linalg.norm(wide), dtype=np.float32))
+
+
+async def _search(collection: Collection, request: SearchRequest, prepared: Prepared) -> list[SearchResult]:
+    passes = prepared.passes
+    limit = request.top_k
+    while True:
+        objects = await collection.read(
+            request.namespace,
+            limit,
+            message=prepared.message,
+            vector=request.vector,
+            metadata=request.include_metadata or passes is not None,
+            vectors=request.include_vectors,
+        )
+        seen = len(objects)
+        if passes is not None:
+            objects = [one for one in objects if passes(one.metadata)]
+        if len(objects) >= request.top_k:
+            return [_result(one, request) for one in objects[: request.top_k]]
+        if seen < limit or limit == MAX_RESULTS:
+            break
+        limit = min(MAX_RESULTS, limit * _WIDER)
+    # Either there are no more, or few pass of very many, or the graph of an approximate index led to no more.
+    if seen >= await collection.count(request.namespace, prepared.message):
+        return [_result(one, request) for one in objects]
+    return await _by_hand(collection, request)
+
+
+async def _by_hand(collection: Collection, request: SearchRequest) -> list[SearchResult]:
+    """The same search over all documents of the namespace, one page after the other."""
+    best: list[SearchResult] = []
+    async for page in walk(collection, request.namespace, predicate(request.filters), vectors=True):
+        rows = [one.vector for one in page if one.vector is not None]
+        if rows:
+            scores = exact_scores(request.metric, np.stack(rows), request.vector).tolist()
+            best += [_scored(one, score, request) for one, score in zip(page, scores, strict=True)]
+            best.sort(key=lambda result: (-result.score, result.id))
+            del best[request.top_k :]
+    return best
+
+
+async def walk(
+    collection: Collection, namespace: str, passes: Predicate, *, vectors: bool
+) -> AsyncIterator[list[Found]]:
+    """All documents of a namespace that pass, in pages."""
+    after = FIRST
+    while page := await collection.read(namespace, PAGE, after=after, vectors=vectors):
+        yield [one for one in page if passes(one.metadata)]
+        after = page[-1].key
+
+
+async def matching(collection: Collection, namespace: str, filters: Node) -> list[str]:
+    """UUIDs of all documents that pass a filter."""
+
+    async def ask(prepared: Prepared) -> list[str]:
+        passes = prepared.passes
+        if prepared.message is not None:
+            objects = await collection.read(
+                namespace, MAX_RESULTS, message=prepared.message, metadata=passes is not None
+            )
+            if len(objects) < MAX_RESULTS:
+                return [one.key for one in objects if passes is None or passes(one.metadata)]
+        exactly = predicate(filters)
+        return [one.key async for page in walk(collection, namespace, exactly, vectors=False) for one in page]
+
+    assert filters != MATCH_ALL, "nothing needs a list of all documents"
+    return await collection.with_filter(filters, ask)
+
+
+def _result(one: Found, request: SearchRequest) -> SearchResult:
+    """An object as a result; Weaviate gives 1 - cosine, -product, the squared L2 distance, and the L1 distance."""
+    distance = one.distance
+    match request.metric:
+        case DistanceMetric.COSINE:
+            score = clamp_cosine(1.0 - distance)
+        case DistanceMetric.DOT_PRODUCT:
+            score = -distance
+        case DistanceMetric.EUCLIDEAN:
+            score = distance_score(math.sqrt(max(0.0, distance)))
+        case _:
+            score = distance_score(distance)
+    return _scored(one, score, request)
+
+
+def _scored(one: Found, score: float, request: SearchRequest) -> SearchResult:
+    with_metadata = request.include_metadata
+    return SearchResult(
+        id=one.id,
+        score=score,
+        metadata=one.metadata if with_metadata else {},
+        text=one.text if with_metadata else None,
+        vector=Vector.wrap(one.vector) if request.include_vectors and one.vector is not None else None,
+    )
