@@ -17,7 +17,7 @@ from ia_modules.vector_stores.metrics import DistanceMetric
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 START, END = "<!-- capabilities: start -->\n", "<!-- capabilities: end -->\n"
-PROVIDERS = ("memory", "chroma", "qdrant")
+PROVIDERS = ("memory", "chroma", "qdrant", "weaviate")
 
 
 def _runs(c: Capabilities) -> str:

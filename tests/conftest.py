@@ -10,8 +10,11 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -34,10 +37,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 QDRANT_URL = os.environ.get("QDRANT_URL")
 """Where a real Qdrant is, such as ``http://127.0.0.1:6333``; gRPC on the port after it, or ``QDRANT_GRPC_PORT``."""
 
+WEAVIATE_URL = os.environ.get("WEAVIATE_URL")
+"""Where a real Weaviate is, such as ``http://127.0.0.1:8080``; its gRPC is at ``WEAVIATE_GRPC_URL`` (``host:port``)."""
+
 TARGETS = ["memory", "chroma-memory", "chroma-folder", "chroma-server", "qdrant-memory", "qdrant-folder"]
-TARGETS += ["qdrant-stub-rest", "qdrant-stub-grpc"]
+TARGETS += ["qdrant-stub-rest", "qdrant-stub-grpc", "weaviate-double"]
 if QDRANT_URL:
     TARGETS += ["qdrant-server", "qdrant-grpc"]
+if WEAVIATE_URL:
+    TARGETS += ["weaviate-server"]
 
 
 def qdrant_server(target: str) -> dict[str, object]:
@@ -48,6 +56,21 @@ def qdrant_server(target: str) -> dict[str, object]:
     if target.endswith("grpc"):
         port = int(os.environ.get("QDRANT_GRPC_PORT", 1 + (urlsplit(QDRANT_URL).port or 6333)))
         where["options"] = {"grpc": True, "grpc_port": port}
+    return where
+
+
+def weaviate_server() -> dict[str, object]:
+    """Fields of a config for the real Weaviate that the environment names."""
+    if not WEAVIATE_URL:
+        pytest.skip("WEAVIATE_URL is not set; it names a Weaviate server to test with")
+    where: dict[str, object] = {
+        "provider": "weaviate",
+        "host": WEAVIATE_URL,
+        "api_key": os.environ.get("WEAVIATE_API_KEY"),
+    }
+    if grpc := os.environ.get("WEAVIATE_GRPC_URL"):
+        host, _, port = grpc.rpartition("://")[2].partition(":")
+        where["options"] = {"grpc_host": host, "grpc_port": int(port or 50051)}
     return where
 
 
@@ -86,6 +109,33 @@ def qdrant_stub() -> Iterator[tuple[int, int]]:
         yield ports
 
 
+@pytest.fixture(scope="session")
+def weaviate_double() -> Iterator[dict[str, object]]:
+    """Our double of a Weaviate server on loopback ports; fields of a config for it."""
+    with imported_quietly():
+        from emulator.weaviate import serving
+
+    with serving() as server:
+        yield double_config(server)
+
+
+def double_config(server: Any) -> dict[str, object]:
+    """Fields of a config for a running double."""
+    return {
+        "provider": "weaviate",
+        "host": "127.0.0.1",
+        "port": server.http_port,
+        "options": {"grpc_port": server.grpc_port},
+    }
+
+
+@contextmanager
+def imported_quietly() -> Iterator[None]:
+    """Keep the warning filters, which the import of Weaviate's client changes."""
+    with warnings.catch_warnings():
+        yield
+
+
 def wait_for_chroma(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     """Wait until a Chroma server answers."""
     deadline = time.monotonic() + 60
@@ -118,6 +168,10 @@ def store_config(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[...
             where["options"] = {"grpc": True, "grpc_port": rpc}
     elif target in ("qdrant-server", "qdrant-grpc"):
         where |= qdrant_server(target)
+    elif target == "weaviate-double":
+        where |= request.getfixturevalue("weaviate_double")
+    elif target == "weaviate-server":
+        where |= weaviate_server()
     elif target.endswith("-memory"):
         where |= {"path": f":memory:{index}"}
     elif target.endswith("-folder"):

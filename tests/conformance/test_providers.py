@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from conftest import QDRANT_URL, qdrant_server
+from conftest import QDRANT_URL, WEAVIATE_URL, qdrant_server, weaviate_server
 from ia_modules.vector_stores import VectorStoreConfig
 from ia_modules.vector_stores.providers.chroma.layout import collection_name
 from ia_modules.vector_stores.providers.qdrant.layout import namespace_value, point_id
+from ia_modules.vector_stores.providers.weaviate.layout import mark, tenant_name
 from ia_modules.vector_stores.testing import ConformanceTarget
 from ia_modules.vector_stores.testing.suite import *  # noqa: F403 - as any provider's author does it
 
@@ -29,15 +30,26 @@ def qdrant_names(index: str, namespace: str) -> Iterable[str]:
     return [value, f"/{value}", point_id(namespace, "a"), f'_ia_ns = "{value}"']
 
 
-PARAMS = ["memory", "chroma-folder", "chroma-server", "qdrant-memory", "qdrant-folder"]
+def weaviate_names(index: str, namespace: str) -> Iterable[str]:
+    """The namespace as a tenant, and what a filter could be mistaken for."""
+    tenant = tenant_name(namespace)
+    return [tenant, f"_u{tenant}", tenant.upper(), mark("_ia_ns", namespace, element=False)]
+
+
+PARAMS = ["memory", "chroma-folder", "chroma-server", "qdrant-memory", "qdrant-folder", "weaviate-double"]
 if QDRANT_URL:
     PARAMS += ["qdrant-server", "qdrant-grpc"]
+if WEAVIATE_URL:
+    PARAMS += ["weaviate-server"]
 
 
 @pytest.fixture(params=PARAMS)
 def conformance_target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ConformanceTarget:
     if request.param == "memory":
         return ConformanceTarget(VectorStoreConfig(provider="memory", path="kit", index_name="kit"))
+    if request.param.startswith("weaviate-"):
+        where = weaviate_server() if request.param == "weaviate-server" else request.getfixturevalue("weaviate_double")
+        return ConformanceTarget(VectorStoreConfig(**where, index_name="kit"), crafted=weaviate_names)
     if request.param.startswith("qdrant-"):
         if request.param == "qdrant-memory":
             config = VectorStoreConfig(provider="qdrant", path=":memory:kit", index_name="kit")

@@ -36,6 +36,9 @@ async def write_batches(
         for batch in batches:
             try:
                 await write(batch)
+            except PartialFailureError as error:  # the database took some of the batch
+                failures.update((key, _as_ours(cause, error)) for key, cause in error.failed.items())
+                written += len(batch) - len(error.failed)
             except VectorStoreError as error:
                 failures.update(dict.fromkeys(batch.ids, error))
             else:
@@ -59,6 +62,10 @@ async def write_batches(
         succeeded=[document_id for document_id in begun if document_id not in failures],
         failed={**failures, **dict.fromkeys(later, error)},
     ) from error
+
+
+def _as_ours(cause: Exception, error: VectorStoreError) -> VectorStoreError:
+    return cause if isinstance(cause, VectorStoreError) else error
 
 
 async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> None:

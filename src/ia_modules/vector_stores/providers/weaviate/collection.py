@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
+from uuid import UUID
 
-from ia_modules.vector_stores.errors import IndexNotFoundError
+from ia_modules.vector_stores.errors import IndexNotFoundError, VectorStoreError
 from ia_modules.vector_stores.filters import MATCH_ALL, Node, Predicate, predicate
-from ia_modules.vector_stores.providers.weaviate.connection import Connection
+from ia_modules.vector_stores.providers.weaviate.connection import Connection, rpc_error
 from ia_modules.vector_stores.providers.weaviate.errors import RefusedError, says
 from ia_modules.vector_stores.providers.weaviate.filtering import StoredCompiler
 from ia_modules.vector_stores.providers.weaviate.layout import ID, NAMESPACE, namespace_of, tenant_name
@@ -28,7 +29,13 @@ FIRST: Final = "00000000-0000-0000-0000-000000000000"
 
 _REMEMBERED = 256
 _NO_TENANT = "tenant not found"
-_NO_PROPERTY = "no such prop"
+_OUT_OF_DATE = (
+    "no such prop",
+    "does not have named vector",
+    "expected value to be",
+    "could not parse string",
+)
+"""Parts of messages that say that the collection has another form than the request was made for."""
 
 
 class Prepared(NamedTuple):
@@ -151,18 +158,25 @@ class Collection:
         return prepared
 
     async def with_filter(self, filters: Node, ask: Callable[[Prepared], Awaitable[T]]) -> T:
-        """Ask something with a filter, once more if what is known of the properties is out of date."""
-        from grpc.aio import AioRpcError
-
+        """Ask something with a filter, once more if what is known of the collection is out of date."""
         try:
             return await ask(await self.prepared(filters))
-        except AioRpcError as error:
-            if not says(error, _NO_PROPERTY):
+        except rpc_error() as error:
+            if not says(error, *_OUT_OF_DATE):
                 raise
         self.forget()
         return await ask(await self.prepared(filters))
 
     # Requests
+
+    async def _ask(self, method: str, request: Any) -> Any:
+        """Call gRPC; None where the namespace has no tenant, which means that it has no documents."""
+        try:
+            return await self._connection.call(method, request)
+        except rpc_error() as error:
+            if says(error, _NO_TENANT):
+                return None
+            raise
 
     def _search(self, tenant: str, size: int, **wanted: Any) -> Any:
         request = search_request(self.name, tenant, size, **wanted)
@@ -178,33 +192,27 @@ class Collection:
             size: most results.
             **wanted: see :func:`~.messages.search_request`.
         """
-        from grpc.aio import AioRpcError
         from orjson import loads
 
-        request = self._search(tenant_name(namespace), size, **wanted)
-        try:
-            reply = await self._connection.call("Search", request)
-        except AioRpcError as error:
-            if says(error, _NO_TENANT):
-                return []
-            raise
-        return [found(result, loads) for result in reply.results]
+        for _ in range(2):
+            name = (await self.schema()).vector
+            request = self._search(tenant_name(namespace), size, vector_name=name, **wanted)
+            reply = await self._ask("Search", request)
+            objects = [] if reply is None else [found(result, loads) for result in reply.results]
+            if not wanted.get("vectors") or all(one.vector is not None for one in objects):
+                return objects
+            self.forget()  # the collection's vector may have another name by now
+        raise VectorStoreError(f"collection {self.name!r} has objects without its vector, made by another program")
 
     async def count(self, namespace: str, message: Any) -> int:
         """How many objects of a namespace pass a filter."""
-        from grpc.aio import AioRpcError
         from weaviate.proto.v1 import aggregate_pb2
 
         request = aggregate_pb2.AggregateRequest(
             collection=self.name, tenant=tenant_name(namespace), objects_count=True, filters=message
         )
-        try:
-            reply = await self._connection.call("Aggregate", request)
-        except AioRpcError as error:
-            if says(error, _NO_TENANT):
-                return 0
-            raise
-        return int(reply.single_result.objects_count)
+        reply = await self._ask("Aggregate", request)
+        return 0 if reply is None else int(reply.single_result.objects_count)
 
     async def write(self, objects: Sequence[Any]) -> dict[int, str]:
         """Write objects; what the server says of those that it did not take, by their places."""
@@ -222,9 +230,6 @@ class Collection:
         Returns:
             How many were found, how many of them are gone, and what the server says of each other one, by UUID.
         """
-        from uuid import UUID
-
-        from grpc.aio import AioRpcError
         from weaviate.proto.v1 import batch_delete_pb2
 
         request = batch_delete_pb2.BatchDeleteRequest(
@@ -232,12 +237,9 @@ class Collection:
         )
         if self._consistency is not None:
             request.consistency_level = level(self._consistency)
-        try:
-            reply = await self._connection.call("BatchDelete", request)
-        except AioRpcError as error:
-            if says(error, _NO_TENANT):
-                return 0, 0, {}
-            raise
+        reply = await self._ask("BatchDelete", request)
+        if reply is None:
+            return 0, 0, {}
         failed = {str(UUID(bytes=one.uuid)): one.error for one in reply.objects if not one.successful}
         return reply.matches, reply.successful, failed
 
@@ -250,17 +252,12 @@ class Collection:
 
     async def inhabitant(self, tenant: str) -> str | None:
         """The namespace whose documents are in a tenant; None if there are none."""
-        from grpc.aio import AioRpcError
-
-        try:
-            reply = await self._connection.call("Search", self._search(tenant, 1, properties=(ID, NAMESPACE)))
-        except AioRpcError as error:
-            if says(error, _NO_TENANT):
-                return None
-            raise
-        for result in reply.results:
+        reply = await self._ask("Search", self._search(tenant, 1, properties=(ID, NAMESPACE)))
+        for result in () if reply is None else reply.results:
             name = namespace_of(tenant)
-            return result.properties.non_ref_props.fields[NAMESPACE].text_value if name is None else name
+            if name is None:
+                name = result.properties.non_ref_props.fields[NAMESPACE].text_value
+            return name if tenant_name(name) == tenant else None  # somebody else's tenant is no namespace
         return None
 
     async def remove_tenant(self, namespace: str) -> None:

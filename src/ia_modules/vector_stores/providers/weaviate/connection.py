@@ -10,14 +10,14 @@ import warnings
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, cast
 
 from ia_modules.vector_stores.config import VectorStoreConfig
 from ia_modules.vector_stores.errors import ConnectionError, MissingDependencyError, UnsupportedOperationError
 from ia_modules.vector_stores.providers.threads import finished
 from ia_modules.vector_stores.providers.weaviate.errors import RefusedError
 
-__all__ = ["CONNECTION_OPTIONS", "Connection", "import_weaviate"]
+__all__ = ["CONNECTION_OPTIONS", "Connection", "import_weaviate", "rpc_error"]
 
 CONNECTION_OPTIONS = frozenset({"grpc_host", "grpc_port", "grpc_tls", "headers"})
 
@@ -53,6 +53,11 @@ def import_weaviate() -> Any:
             'pip install --upgrade "ia-modules-vector-stores[weaviate]" brings a newer one'
         )
     return package
+
+
+def rpc_error() -> type[Exception]:
+    """The exception that gRPC raises."""
+    return cast("type[Exception]", import_module("grpc.aio").AioRpcError)
 
 
 class Connection:
@@ -125,17 +130,17 @@ class Connection:
 
     async def _ping_grpc(self) -> None:
         """Whether gRPC answers, as the port is easily forgotten; any answer will do."""
-        from grpc.aio import AioRpcError
         from weaviate.proto.v1 import tenants_pb2
 
         try:
             await self.call("TenantsGet", tenants_pb2.TenantsGetRequest(collection="Ia_1ping"))
-        except AioRpcError as error:
+        except rpc_error() as raised:
+            error = cast("Any", raised)
             if error.code().name in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
                 where = self._config.options.get("grpc_port") or "its usual port"
                 raise ConnectionError(
                     f"the Weaviate server answers REST but not gRPC on {where} (option grpc_port): {error.details()}"
-                ) from error
+                ) from raised
             if error.code().name in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
                 raise
 

@@ -168,7 +168,7 @@ def of_message(text: str) -> VectorStoreError | None:
     lowered = text.lower()
     if _NO_INDEX.search(text):
         return IndexNotFoundError(text)
-    if "class name" in lowered and "already exists" in lowered or "found similar class" in lowered:
+    if ("class name" in lowered and "already exists" in lowered) or "found similar class" in lowered:
         return IndexAlreadyExistsError(text)
     if "vector dimensions do not match" in lowered or "vector with length" in lowered or "vector lengths" in lowered:
         return InvalidDimensionError(text)

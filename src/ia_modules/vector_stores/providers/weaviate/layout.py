@@ -32,13 +32,12 @@ __all__ = [
     "NAMESPACE",
     "PRESENT",
     "TEXT",
-    "VECTOR",
     "collection_name",
+    "date_bound",
     "date_value",
+    "exact_number",
     "fits_text",
     "mark",
-    "date_bound",
-    "exact_number",
     "namespace_of",
     "object_ids",
     "paths",
@@ -53,8 +52,6 @@ META: Final = "_ia_meta"
 MORE: Final = "_ia_more"
 TEXT: Final = "_ia_text"
 NAMESPACE: Final = "_ia_ns"
-VECTOR: Final = "default"
-"""Name of the vector, the one that Weaviate's own client gives it."""
 
 KINDS: Final = {"text": "t", "number": "n", "boolean": "b", "date": "d"}
 """Kinds of properties for metadata, which are Weaviate's data types, and the letters that stand for them in names."""
@@ -77,8 +74,8 @@ _PLAIN_TENANT = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
 _DEFAULT_TENANT: Final = "_default"
 
 # Weaviate keeps dates as nanoseconds in 64 bits, which are the years 1678 to 2262.
-_FIRST_DATE = instant("1678-01-01")
-_LAST_DATE = instant("2262-01-01")
+_FIRST_DATE: Final = instant("1678-01-01") or 0
+_LAST_DATE: Final = instant("2262-01-01") or 0
 
 
 def collection_name(index: str) -> str:
@@ -122,6 +119,11 @@ def tenant_name(namespace: str) -> str:
 
 def namespace_of(tenant: str) -> str | None:
     """The way back of :func:`tenant_name`; None if the name is a digest, or not one of ours."""
+    name = _decoded(tenant)
+    return name if name is not None and tenant_name(name) == tenant else None
+
+
+def _decoded(tenant: str) -> str | None:
     if not tenant.startswith("_"):
         return tenant
     if tenant == _DEFAULT_TENANT:
@@ -133,7 +135,7 @@ def namespace_of(tenant: str) -> str | None:
         if tenant.startswith("_b"):
             return base64.urlsafe_b64decode(tenant[2:] + "=" * (-(len(tenant) - 2) % 4)).decode()
     except ValueError:
-        return None
+        pass
     return None
 
 
@@ -224,14 +226,13 @@ def date_value(text: str) -> str | None:
     moment = instant(text)
     if moment is None:
         return None
-    assert _FIRST_DATE is not None and _LAST_DATE is not None
     return _rfc3339(max(_FIRST_DATE, min(_LAST_DATE, moment)))
 
 
 def date_bound(text: str) -> str | None:
     """A valid date to compare with natively, or None if Weaviate can't."""
     moment = instant(text)
-    assert moment is not None and _FIRST_DATE is not None and _LAST_DATE is not None
+    assert moment is not None
     return _rfc3339(moment) if _FIRST_DATE < moment < _LAST_DATE else None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ia_modules.vector_stores.filters.compilers.base import Native
-from ia_modules.vector_stores.providers.weaviate.layout import ID, META, TEXT, VECTOR
+from ia_modules.vector_stores.providers.weaviate.layout import ID, META, TEXT
 
 __all__ = ["by_ids", "filter_message", "level", "search_request"]
 
@@ -23,6 +23,7 @@ def search_request(
     vector: NDArray[np.float32] | None = None,
     metadata: bool = True,
     vectors: bool = False,
+    vector_name: str = "",
     after: str | None = None,
     properties: Sequence[str] | None = None,
 ) -> Any:
@@ -36,6 +37,7 @@ def search_request(
         vector: the nearest ones to it are wanted.
         metadata: whether metadata and text are wanted.
         vectors: whether vectors are wanted.
+        vector_name: name of the collection's vector.
         after: those with a greater UUID only, in order; not together with a filter.
         properties: other properties than the usual ones.
     """
@@ -49,7 +51,7 @@ def search_request(
         uses_125_api=True,
         uses_127_api=True,
         metadata=search_get_pb2.MetadataRequest(
-            uuid=True, distance=vector is not None, vectors=(VECTOR,) if vectors else ()
+            uuid=True, distance=vector is not None, vectors=(vector_name,) if vectors else ()
         ),
         properties=search_get_pb2.PropertiesRequest(
             non_ref_properties=properties or ((ID, META, TEXT) if metadata else (ID,))
@@ -61,9 +63,9 @@ def search_request(
         request.after = after
     if vector is not None:
         data = np.ascontiguousarray(vector, dtype="<f4").tobytes()
-        request.near_vector.targets.target_vectors.append(VECTOR)
+        request.near_vector.targets.target_vectors.append(vector_name)
         request.near_vector.vectors.append(
-            base_pb2.Vectors(name=VECTOR, vector_bytes=data, type=base_pb2.Vectors.VECTOR_TYPE_SINGLE_FP32)
+            base_pb2.Vectors(name=vector_name, vector_bytes=data, type=base_pb2.Vectors.VECTOR_TYPE_SINGLE_FP32)
         )
     return request
 

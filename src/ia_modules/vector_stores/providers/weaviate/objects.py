@@ -17,7 +17,6 @@ from ia_modules.vector_stores.providers.weaviate.layout import (
     NAMESPACE,
     PRESENT,
     TEXT,
-    VECTOR,
     date_value,
     exact_number,
     fits_text,
@@ -71,7 +70,7 @@ class Encoder:
                 uuid=key,
                 collection=self._collection,
                 tenant=tenant,
-                vectors=(self._vectors(name=VECTOR, vector_bytes=rows[i].tobytes()),),
+                vectors=(self._vectors(name=self._schema.vector, vector_bytes=rows[i].tobytes()),),
             )
             fields = one.properties.non_ref_properties.fields
             fields[ID].string_value = document_id
@@ -188,13 +187,13 @@ def found(result: Any, loads: Any) -> Found:
     fields = result.properties.non_ref_props.fields
     meta = result.metadata
     stored = fields[META].text_value if META in fields else ""
-    text = fields[TEXT] if TEXT in fields else None
+    held = TEXT in fields and fields[TEXT].WhichOneof("kind") == "text_value"
     vectors = meta.vectors
     return Found(
         meta.id,
         fields[ID].text_value if ID in fields else "",
         loads(stored) if stored else {},
-        text.text_value if text is not None and text.WhichOneof("kind") == "text_value" else None,
+        fields[TEXT].text_value if held else None,
         np.frombuffer(vectors[0].vector_bytes, dtype="<f4").astype(np.float32) if vectors else None,
         meta.distance,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from secrets import token_hex
 from typing import Any, Final
 
 from ia_modules.vector_stores.errors import UnsupportedOperationError
@@ -12,7 +13,6 @@ from ia_modules.vector_stores.providers.weaviate.layout import (
     MORE,
     NAMESPACE,
     TEXT,
-    VECTOR,
     plain_name,
     reserved_name,
 )
@@ -27,7 +27,7 @@ _TYPES: Final = {
     **dict.fromkeys(("boolean", "bool"), "boolean"),
     **dict.fromkeys(("date", "datetime"), "date"),
 }
-"""Integers are numbers as well, since a property of Weaviate's type ``int`` could not hold a 2.5 that a document has."""
+"""Integers are numbers as well, since a property of Weaviate's type ``int`` could not hold a document's 2.5."""
 
 _KNOWN: Final = frozenset(
     {
@@ -82,14 +82,15 @@ def collection_definition(name: str, info: IndexInfo, options: Mapping[str, Any]
     if not isinstance(automatic, bool):
         raise UnsupportedOperationError("auto_properties is True or False")
     kind, settings = _vector_index(info, options)
-    factor = options.get("replication_factor") or 1
+    factor = options.get("replication_factor", 1)
     if type(factor) is not int or factor < 1:
         raise UnsupportedOperationError("replication_factor is an integer of at least 1")
+    vector = f"ia_{token_hex(4)}"
     unseen = {"indexFilterable": False, "indexSearchable": False}
     return {
         "class": name,
-        "description": description(info, automatic=automatic),
-        "vectorConfig": {VECTOR: {"vectorizer": {"none": {}}, "vectorIndexType": kind, "vectorIndexConfig": settings}},
+        "description": description(info, vector, automatic=automatic),
+        "vectorConfig": {vector: {"vectorizer": {"none": {}}, "vectorIndexType": kind, "vectorIndexConfig": settings}},
         "multiTenancyConfig": {"enabled": True, "autoTenantCreation": True, "autoTenantActivation": True},
         "invertedIndexConfig": {"indexNullState": True},
         "replicationConfig": {"factor": factor},
@@ -181,9 +182,8 @@ def _settings(title: str, given: Any, known: frozenset[str]) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise UnsupportedOperationError(f"{title} is a dict of settings")
     if unknown := set(given) - known:
-        raise UnsupportedOperationError(
-            f"weaviate's {title} has no setting {', '.join(sorted(map(str, unknown)))}; known: {', '.join(sorted(known))}"
-        )
+        wrong, right = ", ".join(sorted(map(str, unknown))), ", ".join(sorted(known))
+        raise UnsupportedOperationError(f"weaviate's {title} has no setting {wrong}; known: {right}")
     return {_camel(name): value for name, value in given.items()}
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ia_modules.vector_stores.errors import UnsupportedOperationError
 from ia_modules.vector_stores.metrics import DistanceMetric
-from ia_modules.vector_stores.providers.weaviate.layout import ID, KINDS, VECTOR, plain_name, reserved_name
+from ia_modules.vector_stores.providers.weaviate.layout import ID, KINDS, plain_name, reserved_name
 from ia_modules.vector_stores.requests import IndexInfo
 
 __all__ = [
@@ -42,12 +42,13 @@ Slot = str
 (somebody made one in its place with which equality would not be equality). These three are no valid names."""
 
 
-def description(info: IndexInfo, *, automatic: bool) -> str:
-    """The collection's description, in which its dimension and model are recorded."""
+def description(info: IndexInfo, vector: str, *, automatic: bool) -> str:
+    """The collection's description, in which its dimension, its model, and the name of its vector are recorded."""
     return json.dumps(
         {
             _KEY: {
                 "layout": 1,
+                "vector": vector,
                 "dimension": info.dimension,
                 "embedding_model": info.embedding_model,
                 "auto_properties": automatic,
@@ -85,6 +86,12 @@ class Schema:
     Args:
         collection: as the REST API gives it.
 
+    Attributes:
+        info: what is fixed about the index.
+        vector: name of the vector, which no two collections share: so what is sent by a program that does not know that
+            the collection was deleted and made again is refused, rather than taken with the wrong properties.
+        automatic: whether fields get properties when they are first written.
+
     Raises:
         UnsupportedOperationError: it is not one of ours.
     """
@@ -97,8 +104,8 @@ class Schema:
                 raise UnsupportedOperationError(
                     f"collection {name!r} was made by a later version of this library (layout {record['layout']!r})"
                 )
-            index = collection["vectorConfig"][VECTOR]["vectorIndexConfig"]
-            # A dynamic index repeats the distance in its parts, one for few objects and one for many.
+            self.vector = str(record["vector"])
+            index = collection["vectorConfig"][self.vector]["vectorIndexConfig"]
             metric = _METRICS[index["distance"]]
             self.automatic = bool(record["auto_properties"])
             self.info = IndexInfo(int(record["dimension"]), metric, record["embedding_model"])
@@ -110,7 +117,6 @@ class Schema:
         self._usable: dict[str, str] = {}
         self._names: set[str] = set()
         self._taken: set[str] = set()
-        self._spoilt: set[str] = set()
         for definition in collection.get("properties") or ():
             self.add(definition)
 
@@ -119,20 +125,18 @@ class Schema:
         name, (kind, *_) = definition["name"], definition["dataType"]
         self._names.add(name)
         self._taken.add(name.lower())
-        # One that Weaviate made by itself of what a program sent that did not know the collection's present form:
-        # nobody can tell what kinds of values it was meant for.
-        automatic = str(definition.get("description", "")).startswith(_AUTOMATIC)
-        sound = kind in KINDS and (kind != "text" or definition.get("tokenization") == "field")
-        if sound and definition.get("indexFilterable", True) and (not automatic or name.startswith("_ia_")):
+        # One that Weaviate made of what a program sent that did not know the collection's present form holds nothing,
+        # as the objects are refused; but text is compared word by word there.
+        if (
+            kind in KINDS
+            and definition.get("indexFilterable", True)
+            and (kind != "text" or definition.get("tokenization") == "field")
+        ):
             self._usable[name] = kind
-        elif automatic:
-            self._spoilt.add(name)
 
     def slot(self, path: str, kind: str) -> Slot:
         """Where a field's values of one kind lie."""
         plain, reserved = plain_name(path), reserved_name(path, kind)
-        if plain in self._spoilt or reserved in self._spoilt:
-            return UNUSABLE
         for name in (plain, reserved):
             if name is not None and self._usable.get(name) == kind:
                 return name

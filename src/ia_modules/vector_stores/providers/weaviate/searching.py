@@ -39,6 +39,7 @@ def _of_usual_length(request: SearchRequest) -> SearchRequest:
 
 
 async def _search(collection: Collection, request: SearchRequest, prepared: Prepared) -> list[SearchResult]:
+    request = replace(request, metric=(await collection.schema()).info.metric)  # it may have been made again
     passes = prepared.passes
     limit = request.top_k
     while True:

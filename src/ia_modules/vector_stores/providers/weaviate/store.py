@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, ClassVar
 
 from ia_modules.vector_stores.base import VectorStoreBase
@@ -31,7 +32,10 @@ from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
 
 __all__ = ["WeaviateVectorStore"]
 
+Turn = Callable[[], AbstractAsyncContextManager[None]]
+
 _LEVELS = ("ONE", "QUORUM", "ALL")
+_NO_VECTOR = "does not have configuration for vector"
 _TENANTS_AT_A_TIME = 16
 _PAGE_NUMBERS = 400_000
 """Numbers of vectors in one answer at most, as reading a longer one would hold up the event loop."""
@@ -162,28 +166,35 @@ class WeaviateVectorStore(VectorStoreBase):
     # Writing
 
     async def _upsert(self, batch: DocumentBatch, namespace: str) -> None:
-        while True:
-            async with self._turns.shared():
-                missing = await self._put(batch, namespace)
-            if not missing:
-                return
-            # Alone, as objects that are being written while a property is made are refused.
-            async with self._turns.alone():
-                await self._collection.add_properties(missing)
+        # Properties are made alone, as objects that are being written meanwhile would be refused.
+        await self._until_written(batch, namespace, self._turns.shared, self._turns.alone)
 
-    async def _put(self, batch: DocumentBatch, namespace: str) -> list[tuple[str, str]]:
-        """Write documents, or nothing if properties are missing, which are to be made first."""
-        encoder = await self._collection.encoder()
-        objects = encoder.objects(batch, namespace)
-        if encoder.missing:
-            return list(encoder.missing)
+    async def _until_written(self, batch: DocumentBatch, namespace: str, writing: Turn, adding: Turn) -> None:
+        """Write documents: once more if the collection was made again meanwhile, and with properties for all of them."""
+        again = False
+        while True:
+            async with writing():
+                encoder = await self._collection.encoder()
+                objects = encoder.objects(batch, namespace)
+                missing = list(encoder.missing)
+                failed = {} if missing else await self._put(objects)
+            if missing:
+                async with adding():
+                    await self._collection.add_properties(missing)
+            elif not failed:
+                return
+            elif again or not any(_NO_VECTOR in text for text in failed.values()):
+                await self._refused(batch.ids, failed)
+            else:
+                again = True
+                self._collection.forget()
+
+    async def _put(self, objects: list[Any]) -> dict[int, str]:
         failed: dict[int, str] = {}
         for start, part in self._parts(objects):
             refused = await self._collection.write(part)
             failed |= {start + place: text for place, text in refused.items()}
-        if failed:
-            await self._refused(batch.ids, failed)
-        return []
+        return failed
 
     def _parts(self, objects: list[Any]) -> Iterator[tuple[int, list[Any]]]:
         """The objects in parts that fit into messages, each with the place of its first."""
@@ -222,10 +233,9 @@ class WeaviateVectorStore(VectorStoreBase):
             found = (await self._fetch([document_id], namespace)).get(document_id)
             if found is None:
                 return False
-            vectors = found.vector.array[None, :]  # type: ignore[attr-defined]
+            vectors = found.vector.array[None, :]
             batch = DocumentBatch([document_id], vectors, [found.metadata | changes], [found.text])
-            while missing := await self._put(batch, namespace):
-                await self._collection.add_properties(missing)
+            await self._until_written(batch, namespace, nullcontext, nullcontext)
         return True
 
     async def _delete_ids(self, ids: list[str], namespace: str) -> int:
