@@ -373,7 +373,7 @@ class TestFailures:
 
     async def test_connecting_asks_nobody_else(self, double: Any) -> None:
         async with WeaviateVectorStore(self.config(double)):
-            assert set(double.calls) == {"GET /v1/meta", "TenantsGet"}
+            assert set(double.calls) == {"GET /v1/meta", "GET /v1/nodes", "TenantsGet"}
 
     async def test_a_forgotten_grpc_port_is_named(self, double: Any) -> None:
         config = self.config(double, options={"grpc_port": free_port()}, max_retries=0)

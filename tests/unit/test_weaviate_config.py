@@ -46,6 +46,8 @@ def made_by_itself(name: str, kind: str) -> dict[str, Any]:
         ({"path": "folder"}, "it has no embedded form"),
         ({"options": {"grpc": True}}, "unknown options for weaviate: grpc"),
         ({"options": {"consistency_level": "quorum"}}, "consistency_level is one of ONE, QUORUM, ALL"),
+        ({"options": {"freshness_wait": -1}}, "freshness_wait is a number of seconds"),
+        ({"options": {"freshness_wait": True}}, "freshness_wait is a number of seconds"),
         ({"index_name": "é" * 40}, "index name is too long"),
     ],
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
@@ -19,6 +22,8 @@ from ia_modules.vector_stores.providers.weaviate.schema import Schema, is_leftov
 
 __all__ = ["FIRST", "MAX_RESULTS", "Collection", "Prepared"]
 
+logger = logging.getLogger("ia_modules.vector_stores")
+
 T = TypeVar("T")
 
 MAX_RESULTS: Final = 10_000
@@ -28,6 +33,7 @@ FIRST: Final = "00000000-0000-0000-0000-000000000000"
 """Where a walk by UUID starts."""
 
 _REMEMBERED = 256
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.2
 _NO_TENANT = "tenant not found"
 _OUT_OF_DATE = (
     "no such prop",
@@ -57,12 +63,15 @@ class Collection:
         connection: to the server.
         name: of the collection.
         consistency: level for reads and writes, or None for the server's default.
+        patience: seconds that a search waits at most until what was written here is indexed.
     """
 
-    def __init__(self, connection: Connection, name: str, consistency: str | None) -> None:
+    def __init__(self, connection: Connection, name: str, consistency: str | None, patience: float) -> None:
         self._connection = connection
         self.name = name
         self._consistency = consistency
+        self._patience = patience
+        self._unsettled: set[str] = set()
         self._schema: Schema | None = None
         self._encoder: Encoder | None = None
         self._prepared: OrderedDict[str, Prepared] = OrderedDict()
@@ -214,10 +223,32 @@ class Collection:
         reply = await self._ask("Aggregate", request)
         return 0 if reply is None else int(reply.single_result.objects_count)
 
+    async def settled(self, namespace: str) -> None:
+        """Wait until what was written to a namespace here can be found by its vector, but not longer than patience."""
+        tenant = tenant_name(namespace)
+        if tenant not in self._unsettled:
+            return
+        end = time.monotonic() + self._patience
+        pause = _FIRST_PAUSE
+        self._unsettled.discard(tenant)  # at first, so that what is written meanwhile is waited for again
+        while True:
+            found = await self._connection.get(f"/nodes/{self.name}", output="verbose", shardName=tenant)
+            shards = [shard for node in (found or {}).get("nodes") or () for shard in node.get("shards") or ()]
+            if not any(shard.get("vectorQueueLength") for shard in shards):
+                return
+            if time.monotonic() + pause > end:
+                self._unsettled.add(tenant)
+                logger.warning("a search in Weaviate did not wait longer than %g s for its index", self._patience)
+                return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
     async def write(self, objects: Sequence[Any]) -> dict[int, str]:
-        """Write objects; what the server says of those that it did not take, by their places."""
+        """Write objects of one tenant; what the server says of those that it did not take, by their places."""
         from weaviate.proto.v1 import batch_pb2
 
+        if self._connection.indexes_later and self._patience:
+            self._unsettled.add(objects[0].tenant)
         request = batch_pb2.BatchObjectsRequest(objects=objects)
         if self._consistency is not None:
             request.consistency_level = level(self._consistency)

@@ -6,6 +6,7 @@ wait up to 63 s while gRPC is down, hide the status of an error, and make more o
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Mapping
 from importlib import import_module
@@ -13,11 +14,18 @@ from importlib.metadata import version
 from typing import Any, cast
 
 from ia_modules.vector_stores.config import VectorStoreConfig
-from ia_modules.vector_stores.errors import ConnectionError, MissingDependencyError, UnsupportedOperationError
+from ia_modules.vector_stores.errors import (
+    AuthenticationError,
+    ConnectionError,
+    MissingDependencyError,
+    UnsupportedOperationError,
+)
 from ia_modules.vector_stores.providers.threads import finished
-from ia_modules.vector_stores.providers.weaviate.errors import RefusedError
+from ia_modules.vector_stores.providers.weaviate.errors import RefusedError, map_error
 
 __all__ = ["CONNECTION_OPTIONS", "Connection", "import_weaviate", "rpc_error"]
+
+logger = logging.getLogger("ia_modules.vector_stores")
 
 CONNECTION_OPTIONS = frozenset({"grpc_host", "grpc_port", "grpc_tls", "headers"})
 
@@ -65,6 +73,11 @@ class Connection:
 
     Args:
         config: host, port, key, and options.
+
+    Attributes:
+        message_bytes: longest message that the server takes.
+        indexes_later: whether what is written is found by vectors a moment later only (``ASYNC_INDEXING``, the usual
+            thing in Weaviate's cloud).
     """
 
     def __init__(self, config: VectorStoreConfig) -> None:
@@ -73,6 +86,7 @@ class Connection:
         self._wire: Any = None
         self._timeout = _NO_TIMEOUT if config.timeout is None else config.timeout
         self.message_bytes = _MESSAGE_BYTES
+        self.indexes_later = False
 
     async def open(self) -> None:
         """Connect, and see whether the server answers on both ports and is not too old.
@@ -94,6 +108,7 @@ class Connection:
                 )
             self.message_bytes = int(meta.get("grpcMaxMessageSize") or _MESSAGE_BYTES)
             await self._ping_grpc()
+            self.indexes_later = await self._indexes_later()
         except BaseException:
             self._client = self._wire = None
             await finished(client.close())
@@ -160,9 +175,21 @@ class Connection:
         assert wire is not None, "the store is not connected"
         return await getattr(wire.grpc_stub, method)(request, metadata=wire.grpc_headers(), timeout=self._timeout)
 
-    async def get(self, path: str) -> Any:
+    async def _indexes_later(self) -> bool:
+        """The server does not say so, but its own queue of writes is one that it has only if not."""
+        try:
+            found = await self.get("/nodes")
+        except Exception as error:
+            mapped = map_error(error)
+            if not isinstance(mapped, AuthenticationError):
+                raise
+            logger.info("the key may not read the state of Weaviate's nodes; searches don't wait for indexing")
+            return False
+        return any("queueLength" not in (node.get("batchStats") or {}) for node in (found or {}).get("nodes") or ())
+
+    async def get(self, path: str, **parameters: str) -> Any:
         """GET; the JSON that comes back, or None where there is nothing of that name."""
-        response = await self._wire.get(path=path)
+        response = await self._wire.get(path=path, params=parameters or None)
         return None if response.status_code == 404 else _content(response)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:

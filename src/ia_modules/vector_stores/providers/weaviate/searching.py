@@ -26,6 +26,7 @@ async def search(collection: Collection, request: SearchRequest) -> list[SearchR
     """The best ``top_k`` documents that pass the filter."""
     if request.metric is DistanceMetric.COSINE:
         request = _of_usual_length(request)
+    await collection.settled(request.namespace)
     return await collection.with_filter(request.filters, lambda prepared: _search(collection, request, prepared))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 from typing import Any, ClassVar
 
 from ia_modules.vector_stores.base import VectorStoreBase
@@ -35,6 +36,7 @@ __all__ = ["WeaviateVectorStore"]
 Turn = Callable[[], AbstractAsyncContextManager[None]]
 
 _LEVELS = ("ONE", "QUORUM", "ALL")
+_FRESHNESS_WAIT = 10.0
 _NO_VECTOR = "does not have configuration for vector"
 _TENANTS_AT_A_TIME = 16
 _PAGE_NUMBERS = 400_000
@@ -63,7 +65,9 @@ class WeaviateVectorStore(VectorStoreBase):
     document written to it.
 
     Config options: ``grpc_port`` (50051; 443 in the cloud), ``grpc_host`` and ``grpc_tls`` where they differ from those
-    of REST, ``headers``, and ``consistency_level`` (``"ONE"``, ``"QUORUM"`` or ``"ALL"``).
+    of REST, ``headers``, ``consistency_level`` (``"ONE"``, ``"QUORUM"`` or ``"ALL"``), and ``freshness_wait``: seconds that
+    a search waits at most until what this store has written to the namespace is indexed, on servers that do that later
+    (10; 0 for not at all).
 
     Options of ``create_index``: ``properties``, a list such as ``[{"name": "year", "type": "int"}]`` with ``text``,
     ``number``, ``int``, ``boolean`` or ``date``; ``auto_properties`` (True), whether fields that are not declared get
@@ -80,12 +84,15 @@ class WeaviateVectorStore(VectorStoreBase):
 
     def __init__(self, config: VectorStoreConfig) -> None:
         super().__init__(config)
-        known = CONNECTION_OPTIONS | {"consistency_level"}
+        known = CONNECTION_OPTIONS | {"consistency_level", "freshness_wait"}
         if unknown := set(config.options) - known:
             raise ValueError(f"unknown options for weaviate: {', '.join(sorted(unknown))}; known: {sorted(known)}")
         level = config.options.get("consistency_level")
         if level is not None and level not in _LEVELS:
             raise ValueError(f"consistency_level is one of {', '.join(_LEVELS)}, not {level!r}")
+        wait = config.options.get("freshness_wait", _FRESHNESS_WAIT)
+        if isinstance(wait, bool) or not isinstance(wait, int | float) or not wait >= 0:
+            raise ValueError(f"freshness_wait is a number of seconds, 0 for not waiting; not {wait!r}")
         if config.path is not None:
             raise ValueError("weaviate is a server (host); it has no embedded form with a path")
         name = collection_name(config.index_name)
@@ -95,7 +102,8 @@ class WeaviateVectorStore(VectorStoreBase):
                 f"{MAX_COLLECTION_NAME} are allowed"
             )
         self._connection = Connection(config)
-        self._collection = Collection(self._connection, name, level)
+        self._new_collection = partial(Collection, self._connection, name, level, float(wait))
+        self._collection = self._new_collection()
         self._turns = Turns()
 
     @property
@@ -107,9 +115,7 @@ class WeaviateVectorStore(VectorStoreBase):
         return map_error(error)
 
     async def _open(self) -> None:
-        self._collection = Collection(
-            self._connection, self._collection.name, self.config.options.get("consistency_level")
-        )
+        self._collection = self._new_collection()
         self._turns = Turns()
         await self._connection.open()
 
@@ -170,7 +176,7 @@ class WeaviateVectorStore(VectorStoreBase):
         await self._until_written(batch, namespace, self._turns.shared, self._turns.alone)
 
     async def _until_written(self, batch: DocumentBatch, namespace: str, writing: Turn, adding: Turn) -> None:
-        """Write documents: once more if the collection was made again meanwhile, and with properties for all of them."""
+        """Write documents; once more if the collection was made again meanwhile, and with properties for all fields."""
         again = False
         while True:
             async with writing():
