@@ -76,6 +76,11 @@ class Collection:
         self._encoder: Encoder | None = None
         self._prepared: OrderedDict[str, Prepared] = OrderedDict()
 
+    @property
+    def message_bytes(self) -> int:
+        """Longest message that the server takes."""
+        return self._connection.message_bytes
+
     # Schema
 
     def forget(self) -> None:

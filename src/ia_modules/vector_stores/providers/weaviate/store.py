@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,34 +13,29 @@ from ia_modules.vector_stores.config import VectorStoreConfig
 from ia_modules.vector_stores.documents import DocumentBatch
 from ia_modules.vector_stores.errors import (
     IndexAlreadyExistsError,
-    PartialFailureError,
     VectorStoreError,
 )
 from ia_modules.vector_stores.filters import MATCH_ALL, Node, predicate
 from ia_modules.vector_stores.models import IndexStats, SearchResult, VectorDocument
 from ia_modules.vector_stores.providers.weaviate.collection import FIRST, Collection, Prepared
 from ia_modules.vector_stores.providers.weaviate.connection import CONNECTION_OPTIONS, Connection
-from ia_modules.vector_stores.providers.weaviate.errors import invalid, map_error
+from ia_modules.vector_stores.providers.weaviate.errors import map_error
 from ia_modules.vector_stores.providers.weaviate.layout import MAX_COLLECTION_NAME, collection_name, object_ids
 from ia_modules.vector_stores.providers.weaviate.messages import by_ids
 from ia_modules.vector_stores.providers.weaviate.objects import Found
 from ia_modules.vector_stores.providers.weaviate.options import collection_definition
 from ia_modules.vector_stores.providers.weaviate.schema import DISTANCES
 from ia_modules.vector_stores.providers.weaviate.searching import PAGE, matching, search
-from ia_modules.vector_stores.providers.weaviate.turns import Turns
+from ia_modules.vector_stores.providers.weaviate.writing import Writer
 from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
 
 __all__ = ["WeaviateVectorStore"]
 
-Turn = Callable[[], AbstractAsyncContextManager[None]]
-
 _LEVELS = ("ONE", "QUORUM", "ALL")
 _FRESHNESS_WAIT = 10.0
-_NO_VECTOR = "does not have configuration for vector"
 _TENANTS_AT_A_TIME = 16
 _PAGE_NUMBERS = 400_000
 """Numbers of vectors in one answer at most, as reading a longer one would hold up the event loop."""
-_DELETED_AT_A_TIME = 1_000
 
 _CAPABILITIES = Capabilities(
     provider="weaviate",
@@ -65,9 +59,9 @@ class WeaviateVectorStore(VectorStoreBase):
     document written to it.
 
     Config options: ``grpc_port`` (50051; 443 in the cloud), ``grpc_host`` and ``grpc_tls`` where they differ from those
-    of REST, ``headers``, ``consistency_level`` (``"ONE"``, ``"QUORUM"`` or ``"ALL"``), and ``freshness_wait``: seconds that
-    a search waits at most until what this store has written to the namespace is indexed, on servers that do that later
-    (10; 0 for not at all).
+    of REST, ``headers``, ``consistency_level`` (``"ONE"``, ``"QUORUM"`` or ``"ALL"``), and ``freshness_wait``: seconds
+    that a search waits at most until what this store has written to the namespace is indexed, on servers that do that
+    later (10; 0 for not at all).
 
     Options of ``create_index``: ``properties``, a list such as ``[{"name": "year", "type": "int"}]`` with ``text``,
     ``number``, ``int``, ``boolean`` or ``date``; ``auto_properties`` (True), whether fields that are not declared get
@@ -104,7 +98,7 @@ class WeaviateVectorStore(VectorStoreBase):
         self._connection = Connection(config)
         self._new_collection = partial(Collection, self._connection, name, level, float(wait))
         self._collection = self._new_collection()
-        self._turns = Turns()
+        self._writer = Writer(self._collection)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -116,7 +110,7 @@ class WeaviateVectorStore(VectorStoreBase):
 
     async def _open(self) -> None:
         self._collection = self._new_collection()
-        self._turns = Turns()
+        self._writer = Writer(self._collection)
         await self._connection.open()
 
     async def _close(self) -> None:
@@ -172,130 +166,19 @@ class WeaviateVectorStore(VectorStoreBase):
     # Writing
 
     async def _upsert(self, batch: DocumentBatch, namespace: str) -> None:
-        # Properties are made alone, as objects that are being written meanwhile would be refused.
-        await self._until_written(batch, namespace, self._turns.shared, self._turns.alone)
-
-    async def _until_written(self, batch: DocumentBatch, namespace: str, writing: Turn, adding: Turn) -> None:
-        """Write documents; once more if the collection was made again meanwhile, and with properties for all fields."""
-        again = False
-        while True:
-            async with writing():
-                encoder = await self._collection.encoder()
-                objects = encoder.objects(batch, namespace)
-                missing = list(encoder.missing)
-                failed = {} if missing else await self._put(objects)
-            if missing:
-                async with adding():
-                    await self._collection.add_properties(missing)
-            elif not failed:
-                return
-            elif again or not any(_NO_VECTOR in text for text in failed.values()):
-                await self._refused(batch.ids, failed)
-            else:
-                again = True
-                self._collection.forget()
-
-    async def _put(self, objects: list[Any]) -> dict[int, str]:
-        failed: dict[int, str] = {}
-        for start, part in self._parts(objects):
-            refused = await self._collection.write(part)
-            failed |= {start + place: text for place, text in refused.items()}
-        return failed
-
-    def _parts(self, objects: list[Any]) -> Iterator[tuple[int, list[Any]]]:
-        """The objects in parts that fit into messages, each with the place of its first."""
-        limit = int(0.9 * self._connection.message_bytes)
-        start = size = 0
-        for end, one in enumerate(objects):
-            own = one.ByteSize() + 8
-            if size and size + own > limit:
-                yield start, objects[start:end]
-                start, size = end, 0
-            size += own
-        yield start, objects[start:]
-
-    async def _refused(self, ids: list[str], failed: dict[int, str]) -> None:
-        """Raise what it means that the server did not take some documents."""
-        if any("multi-tenancy disabled" in text or "not found in schema" in text for text in failed.values()):
-            # The index was gone, and Weaviate made a collection by itself.
-            gone = await self._collection.vacate()
-            self._collection.forget()
-            if gone:
-                raise self._index_not_found()
-        errors = {place: invalid(text, ids[place]) for place, text in failed.items()}
-        first = next(iter(errors.values()))
-        self._collection.forget()  # the collection may be another one than it was
-        if len(errors) == len(ids) and len({(type(e), e.message) for e in errors.values()}) == 1:
-            raise first
-        raise PartialFailureError(
-            f"{len(errors)} of {len(ids)} documents were not written: {first.message}",
-            succeeded=[document_id for place, document_id in enumerate(ids) if place not in errors],
-            failed={ids[place]: error for place, error in errors.items()},
-            retryable=all(error.retryable for error in errors.values()),
-        )
+        await self._writer.upsert(batch, namespace)
 
     async def _update_metadata(self, document_id: str, changes: dict[str, Any], namespace: str) -> bool:
-        async with self._turns.alone():
-            found = (await self._fetch([document_id], namespace)).get(document_id)
-            if found is None:
-                return False
-            vectors = found.vector.array[None, :]
-            batch = DocumentBatch([document_id], vectors, [found.metadata | changes], [found.text])
-            await self._until_written(batch, namespace, nullcontext, nullcontext)
-        return True
+        return await self._writer.update_metadata(document_id, changes, namespace)
 
     async def _delete_ids(self, ids: list[str], namespace: str) -> int:
-        deleted = 0
-        keys = object_ids(ids)
-        async with self._turns.shared():
-            for start in range(0, len(keys), _DELETED_AT_A_TIME):
-                part = keys[start : start + _DELETED_AT_A_TIME]
-                _, gone, failed = await self._collection.erase(namespace, by_ids(part))
-                deleted += gone
-                if failed:
-                    names = dict(zip(part, ids[start : start + _DELETED_AT_A_TIME], strict=True))
-                    self._not_deleted({names[key]: text for key, text in failed.items()}, deleted)
-        return deleted
+        return await self._writer.delete_ids(ids, namespace)
 
     async def _delete_where(self, filters: Node, namespace: str) -> int:
-        async def ask(prepared: Prepared) -> int:
-            if prepared.passes is None:
-                return await self._erase_all(namespace, prepared.message)
-            deleted = 0
-            keys = await matching(self._collection, namespace, filters)
-            for start in range(0, len(keys), _DELETED_AT_A_TIME):
-                deleted += await self._erase_all(namespace, by_ids(keys[start : start + _DELETED_AT_A_TIME]))
-            return deleted
-
-        async with self._turns.shared():
-            return await self._collection.with_filter(filters, ask)
-
-    async def _erase_all(self, namespace: str, message: Any) -> int:
-        """Delete what passes a filter; the server deletes up to a limit at a time, which only it knows."""
-        deleted = 0
-        while True:
-            matches, gone, failed = await self._collection.erase(namespace, message)
-            deleted += gone
-            if failed:
-                objects = await self._collection.read(namespace, len(failed), message=by_ids(list(failed)))
-                self._not_deleted({one.id: failed[one.key] for one in objects} or failed, deleted)
-            if not matches:
-                return deleted
-
-    def _not_deleted(self, failed: dict[str, str], deleted: int) -> None:
-        errors = {document_id: invalid(text, document_id) for document_id, text in failed.items()}
-        raise PartialFailureError(
-            f"{len(errors)} documents were not deleted, {deleted} were: {next(iter(failed.values()))}",
-            succeeded=[],
-            failed=errors,
-            retryable=all(error.retryable for error in errors.values()),
-        )
+        return await self._writer.delete_where(filters, namespace)
 
     async def _empty_namespace(self, namespace: str) -> int:
-        async with self._turns.shared():
-            count = await self._collection.count(namespace, None)
-            await self._collection.remove_tenant(namespace)
-        return count
+        return await self._writer.empty(namespace)
 
     # Reading
 
