@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 # Two at a time is what two cores bear; cases about time and about what is left open are run by themselves.
 PARALLEL ?= --numprocesses 2
 ALONE := 7.1- or 8.1- or 8.2-
+LIVE := qdrant-server or qdrant-grpc or weaviate-server or real-server
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .PHONY: help demo test lint types contracts unit integration conformance conformance-long conformance-page test-live beside \
@@ -45,10 +46,10 @@ conformance-long: $(VENV)/.development ## the same with ten times as many filter
 conformance-page: $(VENV)/.development ## run the kit and write docs/conformance.md
 	$(BIN)/python scripts/conformance_page.py
 
-test-live: $(VENV)/.development ## tests and conformance kit against the servers that the environment names (QDRANT_URL)
-	@test -n "$$QDRANT_URL" || { echo "Set QDRANT_URL, for example to http://127.0.0.1:6333; docker compose up starts a server."; exit 2; }
-	$(BIN)/pytest tests/integration -k "qdrant-server or qdrant-grpc"
-	$(BIN)/pytest tests/conformance/test_providers.py -k "qdrant-server or qdrant-grpc"
+test-live: $(VENV)/.development ## tests and conformance kit against the servers that the environment names (QDRANT_URL, WEAVIATE_URL)
+	@test -n "$$QDRANT_URL$$WEAVIATE_URL" || { echo "Set QDRANT_URL (http://127.0.0.1:6333) or WEAVIATE_URL (http://127.0.0.1:8080); docker compose up starts both servers."; exit 2; }
+	$(BIN)/pytest tests/integration -k "$(LIVE)"
+	$(BIN)/pytest tests/conformance/test_providers.py -k "$(LIVE)"
 
 beside: $(VENV)/.development ## the built wheel beside PyPI's ia_modules, in an environment of its own
 	$(BIN)/python scripts/check_beside.py

@@ -44,6 +44,8 @@ def _lengths(c: Capabilities) -> str:
 
 
 def _processes(c: Capabilities) -> str:
+    if not c.embedded:
+        return "there is none"
     if c.shared_by_processes:
         return "yes"
     return "no, the second is refused" if c.persistent else "each has its own"

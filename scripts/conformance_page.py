@@ -1,7 +1,8 @@
 """``docs/conformance.md``: the kit's findings on every provider that can run here.
 
 ``python scripts/conformance_page.py`` runs the kit (some twenty minutes) and writes the page. Tests compare its rules
-with those of the kit. A Qdrant server takes part if ``QDRANT_URL`` says where it is; its gRPC port is the one after.
+with those of the kit. A Qdrant server takes part if ``QDRANT_URL`` says where it is (its gRPC port is the one after), a Weaviate server if
+``WEAVIATE_URL`` does (with ``WEAVIATE_GRPC_URL`` for gRPC elsewhere than on port 50051 of the same host).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ia_modules.vector_stores.testing import CASES, RULES, ConformanceTarget, Ou
 from ia_modules.vector_stores.testing.rules import SECTIONS
 
 QDRANT_URL = os.environ.get("QDRANT_URL")
+WEAVIATE_URL = os.environ.get("WEAVIATE_URL")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "conformance.md"
 _MARKS = {"holds": "holds", "gap": "refused", "fails": "**fails**"}
 
@@ -75,6 +77,11 @@ def targets() -> Iterator[dict[str, ConformanceTarget]]:
                 "qdrant, REST": VectorStoreConfig(provider="qdrant", host=QDRANT_URL, index_name="kit"),
                 "qdrant, gRPC": VectorStoreConfig(provider="qdrant", host=QDRANT_URL, index_name="kit", options=rpc),
             }
+        if WEAVIATE_URL:
+            host, _, port = os.environ.get("WEAVIATE_GRPC_URL", "").rpartition("://")[2].partition(":")
+            rpc = {"grpc_host": host, "grpc_port": int(port or 50051)} if host else {}
+            weaviate = VectorStoreConfig(provider="weaviate", host=WEAVIATE_URL, index_name="kit", options=rpc)
+            configs["weaviate, server"] = weaviate
         yield {title: ConformanceTarget(config) for title, config in configs.items()}
 
 
@@ -87,6 +94,9 @@ def page(reports: dict[str, Report], scale: Scale) -> str:
     if QDRANT_URL:
         with urllib.request.urlopen(QDRANT_URL, timeout=10) as answer:
             packages += f", Qdrant server {json.load(answer)['version']}"
+    if WEAVIATE_URL:
+        with urllib.request.urlopen(f"{WEAVIATE_URL}/v1/meta", timeout=10) as answer:
+            packages += f", Weaviate server {json.load(answer)['version']}"
     today = datetime.datetime.now(tz=datetime.UTC).date()
     lines = [
         "# Conformance",

@@ -83,26 +83,27 @@ def by_ids(keys: Sequence[str]) -> Any:
 
 
 _OPERATORS: Final = {
-    "And": "AND",
-    "Or": "OR",
-    "Not": "NOT",
-    "Equal": "EQUAL",
-    "GreaterThan": "GREATER_THAN",
-    "GreaterThanEqual": "GREATER_THAN_EQUAL",
-    "LessThan": "LESS_THAN",
-    "LessThanEqual": "LESS_THAN_EQUAL",
-    "IsNull": "IS_NULL",
-    "ContainsAny": "CONTAINS_ANY",
-    "ContainsAll": "CONTAINS_ALL",
+    "Equal": 1,
+    "GreaterThan": 3,
+    "GreaterThanEqual": 4,
+    "LessThan": 5,
+    "LessThanEqual": 6,
+    "And": 7,
+    "Or": 8,
+    "IsNull": 11,
+    "ContainsAny": 12,
+    "ContainsAll": 13,
+    "Not": 15,
 }
+"""Numbers of ``Filters.Operator`` in Weaviate's ``v1/base.proto``; older clients have no name for ``Not``."""
 
 
 def filter_message(native: Native) -> Any:
     """A filter as a message."""
     from weaviate.proto.v1 import base_pb2
 
-    kind = base_pb2.Filters
-    operator = getattr(kind, f"OPERATOR_{_OPERATORS[native['operator']]}")
+    kind: Any = base_pb2.Filters
+    operator = _OPERATORS[native["operator"]]
     if "operands" in native:
         return kind(operator=operator, filters=[filter_message(one) for one in native["operands"]])
     message = kind(operator=operator, target=base_pb2.FilterTarget(property=native["path"][0]))
