@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Two at a time is what two cores bear; cases about time and about what is left open are run by themselves.
 PARALLEL ?= --numprocesses 2
 ALONE := 7.1- or 8.1- or 8.2-
-LIVE := qdrant-server or qdrant-grpc or weaviate-server or real-server
+LIVE := qdrant-server or qdrant-grpc or weaviate-server or test_both
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .PHONY: help demo test lint types contracts unit integration conformance conformance-long conformance-page test-live beside \

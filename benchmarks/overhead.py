@@ -4,7 +4,8 @@
 ``docs/performance.md`` and ``docs/performance.png``. ``--quick`` takes a few minutes and writes nothing.
 
 A Qdrant server takes part if ``QDRANT_URL`` says where it is (``http://127.0.0.1:6333``); its gRPC port is the one
-after, or ``QDRANT_GRPC_PORT``.
+after, or ``QDRANT_GRPC_PORT``. A Weaviate server takes part if ``WEAVIATE_URL`` says where it is
+(``http://127.0.0.1:8080``); its gRPC is on port 50051 of the same host, or at ``WEAVIATE_GRPC_URL`` (``host:port``).
 
 Timings on shared machines drift, so only ratios inside one run count: the contestants take turns on the same data in
 one process, in interleaved blocks, and a figure is the median of several rounds.
@@ -30,8 +31,9 @@ from bench.peers import compare_peers
 from bench.qdrant import QDRANT, QDRANT_SERVER, Server
 from bench.report import show, write_page, write_plot
 from bench.targets import CHROMA, open_target
+from bench.weaviate import WEAVIATE, WeaviateServer
 
-_TARGETS = ("model", "null", "memory", *CHROMA, *QDRANT)
+_TARGETS = ("model", "null", "memory", *CHROMA, *QDRANT, *WEAVIATE)
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -61,6 +63,7 @@ async def _measure(given: argparse.Namespace) -> Results:
         results.notes.append("chromadb is not installed, so the Chroma rows are missing.")
         chosen = [name for name in chosen if name not in CHROMA]
     chosen = _without_qdrant(chosen, results.notes)
+    chosen = _without_weaviate(chosen, results.notes)
     if "model" in chosen:
         _add(results, models(given.rounds) + imports(given.rounds))
     if "null" in chosen:
@@ -102,6 +105,21 @@ def _without_qdrant(chosen: Sequence[str], notes: list[str]) -> list[str]:
     elif server is not None:
         notes.append(f"The Qdrant server is of version {server.version()}.")
     return [name for name in chosen if name not in missing]
+
+
+def _without_weaviate(chosen: Sequence[str], notes: list[str]) -> list[str]:
+    """What is left where Weaviate's client or server is not there."""
+    if not set(chosen) & set(WEAVIATE):
+        return list(chosen)
+    server = WeaviateServer.of_environment()
+    if find_spec("weaviate") is None:
+        notes.append("weaviate-client is not installed, so the Weaviate rows are missing.")
+    elif server is None:
+        notes.append("WEAVIATE_URL is not set, so the rows of a Weaviate server are missing.")
+    else:
+        notes.append(f"The Weaviate server is of version {server.version()}.")
+        return list(chosen)
+    return [name for name in chosen if name not in WEAVIATE]
 
 
 def _add(results: Results, rows: list[Row]) -> None:

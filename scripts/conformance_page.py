@@ -1,8 +1,8 @@
 """``docs/conformance.md``: the kit's findings on every provider that can run here.
 
-``python scripts/conformance_page.py`` runs the kit (some twenty minutes) and writes the page. Tests compare its rules
-with those of the kit. A Qdrant server takes part if ``QDRANT_URL`` says where it is (its gRPC port is the one after), a Weaviate server if
-``WEAVIATE_URL`` does (with ``WEAVIATE_GRPC_URL`` for gRPC elsewhere than on port 50051 of the same host).
+``python scripts/conformance_page.py`` runs the kit (some twenty-five minutes) and writes the page. Tests compare its
+rules with those of the kit. A Qdrant server takes part if ``QDRANT_URL`` says where it is (its gRPC port is the one
+after), a Weaviate server if ``WEAVIATE_URL`` does (with ``WEAVIATE_GRPC_URL`` if gRPC is not on port 50051 there).
 """
 
 from __future__ import annotations

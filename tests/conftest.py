@@ -40,6 +40,8 @@ QDRANT_URL = os.environ.get("QDRANT_URL")
 WEAVIATE_URL = os.environ.get("WEAVIATE_URL")
 """Where a real Weaviate is, such as ``http://127.0.0.1:8080``; its gRPC is at ``WEAVIATE_GRPC_URL`` (``host:port``)."""
 
+WEAVIATES = ["double", "weaviate-server"] if WEAVIATE_URL else ["double"]
+
 TARGETS = ["memory", "chroma-memory", "chroma-folder", "chroma-server", "qdrant-memory", "qdrant-folder"]
 TARGETS += ["qdrant-stub-rest", "qdrant-stub-grpc", "weaviate-double"]
 if QDRANT_URL:
@@ -117,6 +119,26 @@ def weaviate_double() -> Iterator[dict[str, object]]:
 
     with serving() as server:
         yield double_config(server)
+
+
+@pytest.fixture(scope="module")
+def double() -> Iterator[Any]:
+    """A double of a Weaviate server for one module of tests."""
+    with imported_quietly():
+        from emulator.weaviate import serving
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture(params=WEAVIATES)
+def wire(request: pytest.FixtureRequest, double: Any) -> Iterator[Any]:
+    """The double and, if ``WEAVIATE_URL`` names one, a real Weaviate, as they are on the wire."""
+    with imported_quietly():
+        from weaviate_wire import wire_named
+
+    made = wire_named(request.param, double)
+    yield made
+    made.close()
 
 
 def double_config(server: Any) -> dict[str, object]:

@@ -46,6 +46,8 @@ class Filter:
     passes: Callable[[dict[str, Any]], bool]
     schema: str
     """Of the payload index that Qdrant's documentation wants for the field."""
+    weaviate: tuple[str, str, Any]
+    """A property, the method of the client's filter for it, and what that takes."""
 
 
 def _equal(what: str, key: str, value: str | int) -> Filter:
@@ -56,6 +58,7 @@ def _equal(what: str, key: str, value: str | int) -> Filter:
         {"key": key, "match": {"value": value}},
         lambda found: found[key] == value,
         "keyword" if isinstance(value, str) else "integer",
+        (key, "equal", value),
     )
 
 
@@ -70,6 +73,7 @@ FILTERS = {
         {"key": "price", "range": {"lt": 10.0}},
         lambda found: found["price"] < 10.0,
         "float",
+        ("price", "less_than", 10.0),
     ),
 }
 

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from bench.contestants import SPARE, Contestant, NumpyByHand, Ours, RawChroma
 from bench.data import Data
 from bench.qdrant import QDRANT, QdrantTarget
+from bench.weaviate import WEAVIATE, WeaviateTarget
 from ia_modules.vector_stores import VectorStoreConfig
 
 __all__ = ["CHROMA", "Target", "open_target"]
@@ -140,6 +141,10 @@ def open_target(name: str) -> Iterator[Target]:
         return
     if name in QDRANT:
         with QdrantTarget(name) as target:
+            yield target
+        return
+    if name in WEAVIATE:
+        with WeaviateTarget() as target:
             yield target
         return
     with tempfile.TemporaryDirectory(prefix="overhead-", ignore_cleanup_errors=True) as folder:

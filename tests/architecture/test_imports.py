@@ -227,6 +227,14 @@ def test_no_source_file_is_ignored() -> None:
     # What git ignores, linters skip, and builds leave out.
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
-    command = ["git", "ls-files", "--others", "--ignored", "--exclude-standard", "src", "tests"]
+    command = ["git", "ls-files", "--others", "--ignored", "--exclude-standard", "src", "tests", "emulator"]
     ignored = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     assert [name for name in ignored if name.endswith((".py", ".typed"))] == []
+
+
+def test_the_doubles_share_no_code_with_the_providers() -> None:
+    for path in (ROOT / "emulator").rglob("*.py"):
+        assert "ia_modules" not in path.read_text(), f"{path.name} would share the providers' mistakes"
+    for path in (ROOT / "src").rglob("*.py"):
+        assert "import emulator" not in path.read_text()
+        assert "from emulator" not in path.read_text()

@@ -18,7 +18,7 @@ from ia_modules.vector_stores.providers.weaviate.filtering import StoredCompiler
 from ia_modules.vector_stores.providers.weaviate.layout import ID, NAMESPACE, namespace_of, tenant_name
 from ia_modules.vector_stores.providers.weaviate.messages import filter_message, level, search_request
 from ia_modules.vector_stores.providers.weaviate.objects import Encoder, Found, found
-from ia_modules.vector_stores.providers.weaviate.schema import Schema, is_leftover, property_definition
+from ia_modules.vector_stores.providers.weaviate.schema import Schema, is_leftover
 
 __all__ = ["FIRST", "MAX_RESULTS", "Collection", "Prepared"]
 
@@ -33,6 +33,8 @@ FIRST: Final = "00000000-0000-0000-0000-000000000000"
 """Where a walk by UUID starts."""
 
 _REMEMBERED = 256
+_SIZE_SECONDS = 30.0
+"""How long the size of a namespace is taken to be the same, where only its order of magnitude counts."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.2
 _NO_TENANT = "tenant not found"
 _OUT_OF_DATE = (
@@ -72,6 +74,7 @@ class Collection:
         self._consistency = consistency
         self._patience = patience
         self._unsettled: set[str] = set()
+        self._sizes: dict[str, tuple[int, float]] = {}
         self._schema: Schema | None = None
         self._encoder: Encoder | None = None
         self._prepared: OrderedDict[str, Prepared] = OrderedDict()
@@ -87,6 +90,7 @@ class Collection:
         """Whatever was known of the collection may be out of date."""
         self._schema = self._encoder = None
         self._prepared.clear()
+        self._sizes.clear()
 
     async def load(self) -> Schema | None:
         """Ask the server for the collection; None if there is none."""
@@ -126,20 +130,26 @@ class Collection:
 
     async def add_properties(self, missing: Iterable[tuple[str, str]]) -> None:
         """Make properties for fields and kinds that have none; another process may do so at the same time."""
-        for path, kind in missing:
+        while wanted := (await self.schema()).definitions(missing):
+            # At once, as each takes the server some milliseconds of waiting; there is no request for several.
+            made = await asyncio.gather(*map(self._add_property, wanted))
             schema = await self.schema()
-            while schema.missing(path, kind):
-                definition = property_definition(schema.next_slot(path, kind), kind)
-                try:
-                    await self._connection.post(f"/schema/{self.name}/properties", definition)
-                except RefusedError as error:
-                    if "already in use" not in str(error):
-                        raise
-                    schema = await self._reloaded()
-                else:
-                    schema.add(definition)
+            if not all(made):
+                schema = await self._reloaded()
+            for definition in wanted if all(made) else ():
+                schema.add(definition)
         self._prepared.clear()
         self._encoder = None
+
+    async def _add_property(self, definition: dict[str, Any]) -> bool:
+        """Make a property; False if there is one of that name by now."""
+        try:
+            await self._connection.post(f"/schema/{self.name}/properties", definition)
+        except RefusedError as error:
+            if "already in use" not in str(error):
+                raise
+            return False
+        return True
 
     async def _reloaded(self) -> Schema:
         self._schema = None
@@ -247,6 +257,18 @@ class Collection:
                 return
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def answers_exactly(self, namespace: str) -> bool:
+        """Whether a search with a filter looks at all that pass, since they are too few for the graph."""
+        if self._connection.indexes_later:
+            return False
+        count, until = self._sizes.get(namespace, (0, 0.0))
+        if time.monotonic() > until:
+            count = await self.count(namespace, None)
+            if len(self._sizes) >= _REMEMBERED:
+                self._sizes.clear()
+            self._sizes[namespace] = count, time.monotonic() + _SIZE_SECONDS
+        return count < (await self.schema()).scanned // 2  # half, as there may be more by now
 
     async def write(self, objects: Sequence[Any]) -> dict[int, str]:
         """Write objects of one tenant; what the server says of those that it did not take, by their places."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from ia_modules.vector_stores.errors import UnsupportedOperationError
@@ -80,6 +80,12 @@ def is_leftover(collection: Mapping[str, Any]) -> bool:
     )
 
 
+def _scanned(index: Mapping[str, Any]) -> int:
+    """What the settings of a vector index say of when filters make it look at each document."""
+    graph = index.get("hnsw", index)  # a dynamic one has two parts
+    return int(graph.get("flatSearchCutoff", 0))
+
+
 class Schema:
     """A collection's definition.
 
@@ -91,6 +97,7 @@ class Schema:
         vector: name of the vector, which no two collections share: so what is sent by a program that does not know that
             the collection was deleted and made again is refused, rather than taken with the wrong properties.
         automatic: whether fields get properties when they are first written.
+        scanned: where fewer documents than this pass a filter, the server compares with each of them.
 
     Raises:
         UnsupportedOperationError: it is not one of ours.
@@ -108,6 +115,7 @@ class Schema:
             index = collection["vectorConfig"][self.vector]["vectorIndexConfig"]
             metric = _METRICS[index["distance"]]
             self.automatic = bool(record["auto_properties"])
+            self.scanned = _scanned(index)
             self.info = IndexInfo(int(record["dimension"]), metric, record["embedding_model"])
         except (ValueError, KeyError, TypeError) as error:
             raise UnsupportedOperationError(
@@ -144,9 +152,16 @@ class Schema:
             return NEVER
         return UNUSABLE if reserved in self._taken else ABSENT
 
-    def missing(self, path: str, kind: str) -> bool:
-        """Whether a property is to be made for a field's values of one kind."""
-        return self.slot(path, kind) == ABSENT
+    def definitions(self, fields: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+        """Properties to be made for fields and kinds of values, of those that have none."""
+        found: dict[str, dict[str, Any]] = {}
+        for path, kind in fields:
+            if self.slot(path, kind) == ABSENT:
+                name = self.next_slot(path, kind)
+                if name.lower() in found:  # of the same name but for its case, or for another kind
+                    name = reserved_name(path, kind)
+                found[name.lower()] = property_definition(name, kind)
+        return list(found.values())
 
     def plain(self, path: str) -> Slot:
         """The property with the field's own name, whatever it holds."""

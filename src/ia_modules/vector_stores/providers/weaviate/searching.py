@@ -61,6 +61,8 @@ async def _search(collection: Collection, request: SearchRequest, prepared: Prep
             break
         limit = min(MAX_RESULTS, limit * _WIDER)
     # Either there are no more, or few pass of very many, or the graph of an approximate index led to no more.
+    if seen < limit and prepared.message is not None and await collection.answers_exactly(request.namespace):
+        return [_result(one, request) for one in objects]
     if seen >= await collection.count(request.namespace, prepared.message):
         return [_result(one, request) for one in objects]
     return await _by_hand(collection, request)

@@ -1,0 +1,95 @@
+"""Both ports of the double, and what a test may do to it."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import ThreadingHTTPServer
+from typing import Any
+
+import grpc
+from weaviate.proto.v1 import weaviate_pb2_grpc
+
+from .engine import Engine
+from .faults import Faults
+from .rest import Handler
+from .rpc import Service, health_handler
+
+MESSAGE = 104_858_000
+
+
+class HttpServer(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+class Server:
+    def __init__(self, api_key: str | None, http_port: int, grpc_port: int) -> None:
+        self.engine = Engine()
+        self._faults = Faults()
+        self._grpc = grpc.server(
+            ThreadPoolExecutor(8),
+            options=[
+                ("grpc.max_receive_message_length", MESSAGE),
+                ("grpc.max_send_message_length", MESSAGE),
+                # A port that another server has is an error here, not a port shared with it.
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        weaviate_pb2_grpc.add_WeaviateServicer_to_server(Service(self.engine, self._faults, api_key), self._grpc)  # type: ignore[no-untyped-call]
+        self._grpc.add_generic_rpc_handlers((health_handler(),))
+        self.grpc_port: int = self._grpc.add_insecure_port(f"127.0.0.1:{grpc_port}")
+        given: dict[str, Any] = {"engine": self.engine, "faults": self._faults, "api_key": api_key}
+        self._http = HttpServer(("127.0.0.1", http_port), type("Bound", (Handler,), given))
+        self.http_port: int = self._http.server_address[1]
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+
+    @property
+    def calls(self) -> Counter[str]:
+        """How often each gRPC method ("Search") and REST path ("GET /v1/meta") was called."""
+        return self._faults.calls
+
+    def fail_next(self, times: int, code: grpc.StatusCode, message: str = "injected") -> None:
+        """The next gRPC calls, of whatever kind (but health), end with this."""
+        self._faults.set(times, code, message)
+
+    def fail_next_rest(self, times: int, status: int, message: str = "injected") -> None:
+        self._faults.set_rest(times, status, message)
+
+    def fail_ids(self, errors: Mapping[str, str]) -> None:
+        """These objects are refused by BatchObjects, until this is called again."""
+        self._faults.ids.clear()
+        self._faults.ids.update({str(one).lower(): message for one, message in errors.items()})
+
+    def reset(self) -> None:
+        """No collections, no faults, no calls."""
+        with self.engine.lock:
+            self.engine.collections.clear()
+        self.fail_next(0, grpc.StatusCode.UNKNOWN)
+        self.fail_next_rest(0, 500)
+        self._faults.ids.clear()
+        self._faults.calls.clear()
+
+    def start(self) -> None:
+        self._grpc.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+        self._grpc.stop(grace=0).wait()
+
+
+@contextmanager
+def serving(api_key: str | None = None, *, http_port: int = 0, grpc_port: int = 0) -> Iterator[Server]:
+    """The double on ports of 127.0.0.1, chosen by the system unless they are given."""
+    server = Server(api_key, http_port, grpc_port)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
