@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from fakes import FakeStore
-from ia_modules.vector_stores import AuthenticationError, DistanceMetric, PartialFailureError, VectorDocument
+from ia_modules.vector_stores import (
+    AuthenticationError,
+    DistanceMetric,
+    InvalidDocumentError,
+    PartialFailureError,
+    VectorDocument,
+)
 from ia_modules.vector_stores.documents import DocumentBatch
 from ia_modules.vector_stores.requests import IndexInfo
 
@@ -52,6 +58,28 @@ async def test_what_is_under_way_is_finished_and_nothing_else_begun() -> None:
     assert sorted(error.failed) == sorted({f"d{i:02}" for i in range(20)} - set(error.succeeded))
     assert set(error.failed.values()) == {NO}
     assert sorted(store.data[""]) == error.succeeded
+
+
+@pytest.mark.parametrize("refused", [["d03"], ["d02", "d03"], [f"d{i:02}" for i in range(4)]])
+async def test_a_database_that_takes_a_part_of_a_batch(refused: list[str]) -> None:
+    store = FakeStore(dimension=3, info=INFO)
+    errors = {name: InvalidDocumentError(f"not {name}", document_id=name) for name in refused}
+
+    async def upsert(batch: DocumentBatch, namespace: str) -> None:
+        mine = {name: errors[name] for name in batch.ids if name in errors}
+        if mine:
+            taken = [name for name in batch.ids if name not in mine]
+            raise PartialFailureError("some were refused", succeeded=taken, failed=mine)
+
+    store._upsert = upsert  # type: ignore[method-assign]
+    with pytest.raises(PartialFailureError) as caught:
+        await store.upsert(documents(4), batch_size=4)
+    assert caught.value.succeeded == [f"d{i:02}" for i in range(4) if f"d{i:02}" not in refused]
+    assert caught.value.failed == errors
+    with pytest.raises(PartialFailureError) as caught:
+        await store.upsert(documents(8), batch_size=4)
+    assert set(caught.value.failed) == {*refused, "d04", "d05", "d06", "d07"}, "the second batch was not begun"
+    assert all(caught.value.failed[name] is errors[name] for name in refused)
 
 
 async def test_each_has_its_own_cause() -> None:

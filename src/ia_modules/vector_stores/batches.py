@@ -24,21 +24,23 @@ async def write_batches(
         write: writes one batch.
 
     Raises:
-        PartialFailureError: some batches were written, some not.
+        PartialFailureError: some documents were written, some not; or the database refused each for a reason of its own.
         VectorStoreError: none was written.
     """
     batches = documents.batches(size)
     written = 0
+    in_part = False
     failures: dict[str, VectorStoreError] = {}
 
     async def work() -> None:
-        nonlocal written
+        nonlocal written, in_part
         for batch in batches:
             try:
                 await write(batch)
             except PartialFailureError as error:  # the database took some of the batch
                 failures.update((key, _as_ours(cause, error)) for key, cause in error.failed.items())
                 written += len(batch) - len(error.failed)
+                in_part = True
             except VectorStoreError as error:
                 failures.update(dict.fromkeys(batch.ids, error))
             else:
@@ -54,7 +56,7 @@ async def write_batches(
     if not failures:
         return
     error = next(iter(failures.values()))
-    if not written:
+    if not written and not in_part:
         raise error
     begun, later = documents.ids[: written + len(failures)], documents.ids[written + len(failures) :]
     raise PartialFailureError(
