@@ -240,5 +240,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run every test that asks for a store once on each target."""
     if "store_config" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("targets")
-        targets = list(marker.args) if marker else TARGETS
+        # Real servers take part only where they are.
+        targets = [one for one in marker.args if one in TARGETS] if marker else TARGETS
         metafunc.parametrize("store_config", targets, indirect=True)

@@ -399,3 +399,25 @@ class TestFailures:
                 with pytest.raises(AuthenticationError) as caught:
                     await WeaviateVectorStore(self.config(server, api_key=key, tls=False)).connect()
                 assert "wrong-key" not in str(caught.value)
+
+
+@pytest.mark.targets("weaviate-double")
+async def test_a_short_answer_is_counted_after_only_where_the_graph_was_asked(store: VectorStoreBase) -> None:
+    assert isinstance(store, WeaviateVectorStore)
+    await store.upsert([doc(f"d{i}", (1, i, 0), n=i) for i in range(30)])
+    counted = 0
+    count = store._collection.count
+
+    async def counting(namespace: str, message: Any) -> int:
+        nonlocal counted
+        counted += 1
+        return await count(namespace, message)
+
+    store._collection.count = counting  # type: ignore[method-assign]
+    for _ in range(5):
+        assert len((await store.search([1, 0, 0], filters=Condition("n", "lt", 3))).results) == 3
+    assert counted == 1, "the size of the namespace, once"
+    (await store._collection.schema()).scanned = 10
+    for _ in range(5):
+        assert len((await store.search([1, 0, 0], filters=Condition("n", "lt", 3))).results) == 3
+    assert counted == 6

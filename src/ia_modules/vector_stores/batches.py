@@ -24,7 +24,7 @@ async def write_batches(
         write: writes one batch.
 
     Raises:
-        PartialFailureError: some documents were written, some not; or the database refused each for a reason of its own.
+        PartialFailureError: some documents were written, some not; or each was refused for a reason of its own.
         VectorStoreError: none was written.
     """
     batches = documents.batches(size)

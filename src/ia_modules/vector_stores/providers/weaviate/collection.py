@@ -268,7 +268,7 @@ class Collection:
             if len(self._sizes) >= _REMEMBERED:
                 self._sizes.clear()
             self._sizes[namespace] = count, time.monotonic() + _SIZE_SECONDS
-        return count < (await self.schema()).scanned // 2  # half, as there may be more by now
+        return count < (await self.schema()).scanned / 2  # half, as there may be more by now
 
     async def write(self, objects: Sequence[Any]) -> dict[int, str]:
         """Write objects of one tenant; what the server says of those that it did not take, by their places."""

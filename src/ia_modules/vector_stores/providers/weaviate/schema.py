@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -80,10 +81,12 @@ def is_leftover(collection: Mapping[str, Any]) -> bool:
     )
 
 
-def _scanned(index: Mapping[str, Any]) -> int:
-    """What the settings of a vector index say of when filters make it look at each document."""
+def _scanned(kind: str | None, index: Mapping[str, Any]) -> float:
+    """What the settings of a vector index say of when a filter makes it look at each document."""
+    if kind == "flat":
+        return math.inf
     graph = index.get("hnsw", index)  # a dynamic one has two parts
-    return int(graph.get("flatSearchCutoff", 0))
+    return float(graph.get("flatSearchCutoff", 0))
 
 
 class Schema:
@@ -115,7 +118,7 @@ class Schema:
             index = collection["vectorConfig"][self.vector]["vectorIndexConfig"]
             metric = _METRICS[index["distance"]]
             self.automatic = bool(record["auto_properties"])
-            self.scanned = _scanned(index)
+            self.scanned = _scanned(collection["vectorConfig"][self.vector].get("vectorIndexType"), index)
             self.info = IndexInfo(int(record["dimension"]), metric, record["embedding_model"])
         except (ValueError, KeyError, TypeError) as error:
             raise UnsupportedOperationError(
