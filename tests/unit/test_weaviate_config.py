@@ -70,6 +70,11 @@ def test_what_makes_no_sense_is_refused(given: dict[str, Any], message: str) -> 
             "https://n.weaviate.cloud:443",
             "grpc-n.weaviate.cloud:443 tls",
         ),
+        (
+            {"host": "https://n.weaviate.network", "api_key": "k"},
+            "https://n.weaviate.network:443",
+            "n.grpc.weaviate.network:443 tls",
+        ),
     ],
 )
 def test_where_it_connects(given: dict[str, Any], http: str, grpc: str) -> None:

@@ -63,6 +63,13 @@ def import_weaviate() -> Any:
     return package
 
 
+def _cloud_grpc(host: str) -> str:
+    """Where a cluster of Weaviate Cloud has its gRPC; the same rule as in the client's ``connect.helpers``."""
+    if host.endswith(".weaviate.network"):
+        return host.replace(".", ".grpc.", 1)
+    return f"grpc-{host}"
+
+
 def rpc_error() -> type[Exception]:
     """The exception that gRPC raises."""
     return cast("type[Exception]", import_module("grpc.aio").AioRpcError)
@@ -124,7 +131,7 @@ class Connection:
         host = config.host or "localhost"
         tls = config.tls if config.tls is not None else config.secret is not None
         cloud = host.endswith(_CLOUD)
-        grpc_host = options.get("grpc_host") or (f"grpc-{host}" if cloud else host)
+        grpc_host = options.get("grpc_host") or (_cloud_grpc(host) if cloud else host)
         parameters = ConnectionParams.from_params(
             http_host=host,
             http_port=config.port or (_TLS_PORT if tls else _PORT),
