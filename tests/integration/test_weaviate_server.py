@@ -124,6 +124,28 @@ async def test_two_stores_that_give_one_field_two_kinds(make_store: MakeStore, s
         assert await ids(each, Condition("v", "exists", True)) == ["a", "b"]
 
 
+async def test_many_stores_give_fields_many_kinds_at_the_same_moment(
+    make_store: MakeStore, store: VectorStoreBase
+) -> None:
+    stores = [store, make_store(dimension=3), make_store(dimension=3)]
+    kinds: list[Any] = [str, int, bool]
+
+    async def write(k: int) -> None:
+        for i in range(8):
+            await stores[k].upsert(
+                [doc(f"d{k}{i}", **{"same": kinds[k](i), f"own{k}{i}": i, f"shared{i}": kinds[k](i)})]
+            )
+
+    await asyncio.gather(*map(write, range(3)))
+    for each in stores:
+        assert await ids(each, Condition("same", "eq", "5")) == ["d05"]
+        assert await ids(each, Condition("same", "gte", 6)) == ["d16", "d17"]
+        assert await ids(each, Condition("same", "eq", True)) == [f"d2{i}" for i in range(1, 8)]
+        for i in range(8):
+            assert await ids(each, Condition(f"shared{i}", "exists", True)) == [f"d{k}{i}" for k in range(3)]
+            assert await ids(each, Condition(f"own1{i}", "lte", i)) == [f"d1{i}"]
+
+
 async def test_an_index_made_again_is_another_one(make_store: MakeStore, store: VectorStoreBase) -> None:
     await store.upsert([doc("a", lang="en", year=1)])
     assert await store.count(Condition("lang", "eq", "en")) == 1

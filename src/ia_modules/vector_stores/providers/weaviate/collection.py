@@ -132,24 +132,19 @@ class Collection:
         """Make properties for fields and kinds that have none; another process may do so at the same time."""
         while wanted := (await self.schema()).definitions(missing):
             # At once, as each takes the server some milliseconds of waiting; there is no request for several.
-            made = await asyncio.gather(*map(self._add_property, wanted))
-            schema = await self.schema()
-            if not all(made):
-                schema = await self._reloaded()
-            for definition in wanted if all(made) else ():
-                schema.add(definition)
+            await asyncio.gather(*map(self._add_property, wanted))
+            # Of two that are made at the same moment under one name, both are confirmed and one is there.
+            await self._reloaded()
         self._prepared.clear()
         self._encoder = None
 
-    async def _add_property(self, definition: dict[str, Any]) -> bool:
-        """Make a property; False if there is one of that name by now."""
+    async def _add_property(self, definition: dict[str, Any]) -> None:
+        """Make a property, unless there is one of that name by now."""
         try:
             await self._connection.post(f"/schema/{self.name}/properties", definition)
         except RefusedError as error:
             if "already in use" not in str(error):
                 raise
-            return False
-        return True
 
     async def _reloaded(self) -> Schema:
         self._schema = None
