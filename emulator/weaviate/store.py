@@ -154,7 +154,8 @@ class Shard:
             value = one.properties.get(name)
             if value is not None and kind != "blob":
                 out[name] = keys_of(known, value)
-            if extra.get("indexNullState"):
+            # Of a name that begins so, the server notes only that there is no value.
+            if extra.get("indexNullState") and not (name.startswith("_") and value not in (None, "", [])):
                 out[f"null:{name}"] = {value is None or value == "" or value == []}
             if extra.get("indexPropertyLength") and (kind == "text" or kind.endswith("[]")):
                 out[f"len:{name}"] = {len(value or "")}

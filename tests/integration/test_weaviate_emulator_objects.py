@@ -316,6 +316,20 @@ def test_properties_that_were_added_later_are_null_only_for_newer_objects(wire: 
     assert wire.filtered(null) == [1, 3]
 
 
+def test_properties_that_begin_with_an_underscore_are_never_known_to_have_a_value(wire: Wire) -> None:
+    text = {"dataType": ["text"], "tokenization": "field"}
+    wire.create(
+        properties=[{"name": "_x", **text}, {"name": "x", **text}],
+        multiTenancyConfig=MULTI,
+        invertedIndexConfig={"indexNullState": True},
+    )
+    wire.put(wire.object(1, {"_x": "a", "x": "a"}), wire.object(2, {}))
+    for name, present in (("x", [1]), ("_x", [])):
+        assert wire.filtered(where(name, "EQUAL", "a")) == [1]
+        assert wire.filtered(where(name, "IS_NULL", False)) == present
+        assert wire.filtered(where(name, "IS_NULL", True)) == [2]
+
+
 LENGTHS = "vector dimensions do not match the index dimensions"
 
 
