@@ -300,6 +300,14 @@ async def test_more_than_the_server_gives_without_being_asked(store: VectorStore
     assert len(await ids(store, None, batch_size=40)) == 150
 
 
+async def test_more_than_a_message_holds(store: VectorStoreBase) -> None:
+    found = [VectorDocument(id=f"d{i}", vector=[1, i, 0], text=f"{i} " + "x" * 6_000_000) for i in range(20)]
+    assert await store.upsert(found, batch_size=20) == {"upserted": 20, "namespace": ""}
+    for read in ([one async for one in store.scan()], await store.fetch([one.id for one in found])):
+        assert sorted((one.id, one.text) for one in read) == sorted((one.id, one.text) for one in found)
+    assert len(await ids(store, Condition("nothing", "exists", False))) == 20
+
+
 async def test_more_than_a_filter_deletes_at_a_time(store: VectorStoreBase) -> None:
     await store.upsert([doc(f"d{i}", (1, i, 0), even=i % 2 == 0) for i in range(20_100)], batch_size=2_000)
     assert await store.count(Condition("even", "eq", True)) == 10_050

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,14 +12,21 @@ from ia_modules.vector_stores.filters import MATCH_ALL, Node, Predicate, predica
 from ia_modules.vector_stores.metrics import DistanceMetric, clamp_cosine, distance_score, exact_scores
 from ia_modules.vector_stores.models import SearchResult
 from ia_modules.vector_stores.providers.weaviate.collection import FIRST, MAX_RESULTS, Collection, Prepared
+from ia_modules.vector_stores.providers.weaviate.connection import rpc_error
+from ia_modules.vector_stores.providers.weaviate.errors import says
+from ia_modules.vector_stores.providers.weaviate.messages import by_ids as ids_filter
 from ia_modules.vector_stores.providers.weaviate.objects import Found
 from ia_modules.vector_stores.requests import SearchRequest
 from ia_modules.vector_stores.vectors import Vector
 
-__all__ = ["PAGE", "matching", "search", "walk"]
+__all__ = ["PAGE", "by_keys", "matching", "page_after", "search", "walk"]
 
 PAGE = 1_000
 _WIDER = 4
+_TOO_LARGE = "larger than max"
+"""Said of an answer that is too long for one message."""
+_TOO_MANY = "query maximum results exceeded"
+"""Said where the operator allows fewer results than usual."""
 
 
 async def search(collection: Collection, request: SearchRequest) -> list[SearchResult]:
@@ -44,14 +51,19 @@ async def _search(collection: Collection, request: SearchRequest, prepared: Prep
     passes = prepared.passes
     limit = request.top_k
     while True:
-        objects = await collection.read(
-            request.namespace,
-            limit,
-            message=prepared.message,
-            vector=request.vector,
-            metadata=request.include_metadata or passes is not None,
-            vectors=request.include_vectors,
-        )
+        try:
+            objects = await collection.read(
+                request.namespace,
+                limit,
+                message=prepared.message,
+                vector=request.vector,
+                metadata=request.include_metadata or passes is not None,
+                vectors=request.include_vectors,
+            )
+        except rpc_error() as error:
+            if limit == request.top_k or not says(error, _TOO_LARGE, _TOO_MANY):
+                raise
+            return await _by_hand(collection, request)  # more was asked for than the caller wants
         seen = len(objects)
         if passes is not None:
             objects = [one for one in objects if passes(one.metadata)]
@@ -85,10 +97,38 @@ async def walk(
     collection: Collection, namespace: str, passes: Predicate, *, vectors: bool
 ) -> AsyncIterator[list[Found]]:
     """All documents of a namespace that pass, in pages."""
-    after = FIRST
-    while page := await collection.read(namespace, PAGE, after=after, vectors=vectors):
+    after: str | None = FIRST
+    while after is not None:
+        page, after = await page_after(collection, namespace, PAGE, after, vectors=vectors)
         yield [one for one in page if passes(one.metadata)]
-        after = page[-1].key
+
+
+async def page_after(
+    collection: Collection, namespace: str, size: int, after: str, *, vectors: bool
+) -> tuple[list[Found], str | None]:
+    """Up to ``size`` documents in the order of their UUIDs, and where the next page starts; None after the last one."""
+    try:
+        page = await collection.read(namespace, size, after=after, vectors=vectors)
+    except rpc_error() as error:
+        if size == 1 or not says(error, _TOO_LARGE):
+            raise
+        return await page_after(collection, namespace, size // 2, after, vectors=vectors)
+    return page, page[-1].key if len(page) == size else None
+
+
+async def by_keys(collection: Collection, namespace: str, keys: Sequence[str], *, vectors: bool) -> list[Found]:
+    """Documents by UUID, in any order; missing ones left out."""
+    if not keys:
+        return []
+    try:
+        # Without a limit the server gives as many as it thinks fit, which is 10.
+        return await collection.read(namespace, len(keys), message=ids_filter(keys), vectors=vectors)
+    except rpc_error() as error:
+        if len(keys) == 1 or not says(error, _TOO_LARGE):
+            raise
+    half = len(keys) // 2
+    first = await by_keys(collection, namespace, keys[:half], vectors=vectors)
+    return first + await by_keys(collection, namespace, keys[half:], vectors=vectors)
 
 
 async def matching(collection: Collection, namespace: str, filters: Node) -> list[str]:
@@ -97,11 +137,16 @@ async def matching(collection: Collection, namespace: str, filters: Node) -> lis
     async def ask(prepared: Prepared) -> list[str]:
         passes = prepared.passes
         if prepared.message is not None:
-            objects = await collection.read(
-                namespace, MAX_RESULTS, message=prepared.message, metadata=passes is not None
-            )
-            if len(objects) < MAX_RESULTS:
-                return [one.key for one in objects if passes is None or passes(one.metadata)]
+            try:
+                objects = await collection.read(
+                    namespace, MAX_RESULTS, message=prepared.message, metadata=passes is not None
+                )
+            except rpc_error() as error:
+                if not says(error, _TOO_LARGE, _TOO_MANY):
+                    raise
+            else:
+                if len(objects) < MAX_RESULTS:
+                    return [one.key for one in objects if passes is None or passes(one.metadata)]
         exactly = predicate(filters)
         return [one.key async for page in walk(collection, namespace, exactly, vectors=False) for one in page]
 

@@ -21,11 +21,10 @@ from ia_modules.vector_stores.providers.weaviate.collection import FIRST, Collec
 from ia_modules.vector_stores.providers.weaviate.connection import CONNECTION_OPTIONS, Connection
 from ia_modules.vector_stores.providers.weaviate.errors import map_error
 from ia_modules.vector_stores.providers.weaviate.layout import MAX_COLLECTION_NAME, collection_name, object_ids
-from ia_modules.vector_stores.providers.weaviate.messages import by_ids
 from ia_modules.vector_stores.providers.weaviate.objects import Found
 from ia_modules.vector_stores.providers.weaviate.options import collection_definition
 from ia_modules.vector_stores.providers.weaviate.schema import DISTANCES
-from ia_modules.vector_stores.providers.weaviate.searching import PAGE, matching, search
+from ia_modules.vector_stores.providers.weaviate.searching import PAGE, by_keys, matching, page_after, search
 from ia_modules.vector_stores.providers.weaviate.writing import Writer
 from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
 
@@ -196,9 +195,7 @@ class WeaviateVectorStore(VectorStoreBase):
         objects: list[Found] = []
         size = self._page(PAGE) if vectors else PAGE
         for start in range(0, len(keys), size):
-            part = keys[start : start + size]
-            # Without a limit the server gives as many as it thinks fit, which is 10.
-            objects += await self._collection.read(namespace, len(part), message=by_ids(part), vectors=vectors)
+            objects += await by_keys(self._collection, namespace, keys[start : start + size], vectors=vectors)
         return objects
 
     async def _count(self, filters: Node, namespace: str) -> int:
@@ -220,8 +217,8 @@ class WeaviateVectorStore(VectorStoreBase):
             passes = predicate(filters)  # they may have been replaced since
             return ScanPage([one.document() for one in objects if passes(one.metadata)], rest or None)
         after = cursor if isinstance(cursor, str) else FIRST
-        objects = await self._collection.read(namespace, size, after=after, vectors=include_vectors)
-        return ScanPage([one.document() for one in objects], objects[-1].key if len(objects) == size else None)
+        objects, following = await page_after(self._collection, namespace, size, after, vectors=include_vectors)
+        return ScanPage([one.document() for one in objects], following)
 
     def _page(self, size: int) -> int:
         """How many documents with their vectors to ask for at a time."""
