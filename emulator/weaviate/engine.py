@@ -79,7 +79,8 @@ class Collection:
 
 
 class Engine:
-    def __init__(self) -> None:
+    def __init__(self, message_bytes: int) -> None:
+        self.message_bytes = message_bytes
         self.lock = threading.RLock()
         self.collections: dict[str, Collection] = {}
 

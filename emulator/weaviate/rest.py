@@ -61,7 +61,12 @@ def delete_tenants(engine: Engine, name: str, body: Any) -> Any:
 
 
 def meta(engine: Engine, body: Any) -> Any:
-    return {"grpcMaxMessageSize": 104858000, "hostname": "http://127.0.0.1", "modules": {}, "version": VERSION}
+    return {
+        "grpcMaxMessageSize": engine.message_bytes,
+        "hostname": "http://127.0.0.1",
+        "modules": {},
+        "version": VERSION,
+    }
 
 
 def no_openid(engine: Engine, body: Any) -> Any:

@@ -27,14 +27,14 @@ class HttpServer(ThreadingHTTPServer):
 
 
 class Server:
-    def __init__(self, api_key: str | None, http_port: int, grpc_port: int) -> None:
-        self.engine = Engine()
+    def __init__(self, api_key: str | None, http_port: int, grpc_port: int, message_bytes: int = MESSAGE) -> None:
+        self.engine = Engine(message_bytes)
         self._faults = Faults()
         self._grpc = grpc.server(
             ThreadPoolExecutor(8),
             options=[
-                ("grpc.max_receive_message_length", MESSAGE),
-                ("grpc.max_send_message_length", MESSAGE),
+                ("grpc.max_receive_message_length", message_bytes),
+                ("grpc.max_send_message_length", message_bytes),
                 # A port that another server has is an error here, not a port shared with it.
                 ("grpc.so_reuseport", 0),
             ],
@@ -42,7 +42,11 @@ class Server:
         weaviate_pb2_grpc.add_WeaviateServicer_to_server(Service(self.engine, self._faults, api_key), self._grpc)  # type: ignore[no-untyped-call]
         self._grpc.add_generic_rpc_handlers((health_handler(),))
         self.grpc_port: int = self._grpc.add_insecure_port(f"127.0.0.1:{grpc_port}")
-        given: dict[str, Any] = {"engine": self.engine, "faults": self._faults, "api_key": api_key}
+        given: dict[str, Any] = {
+            "engine": self.engine,
+            "faults": self._faults,
+            "api_key": api_key,
+        }
         self._http = HttpServer(("127.0.0.1", http_port), type("Bound", (Handler,), given))
         self.http_port: int = self._http.server_address[1]
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -85,9 +89,11 @@ class Server:
 
 
 @contextmanager
-def serving(api_key: str | None = None, *, http_port: int = 0, grpc_port: int = 0) -> Iterator[Server]:
+def serving(
+    api_key: str | None = None, *, http_port: int = 0, grpc_port: int = 0, message_bytes: int = MESSAGE
+) -> Iterator[Server]:
     """The double on ports of 127.0.0.1, chosen by the system unless they are given."""
-    server = Server(api_key, http_port, grpc_port)
+    server = Server(api_key, http_port, grpc_port, message_bytes)
     server.start()
     try:
         yield server

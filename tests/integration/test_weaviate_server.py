@@ -300,12 +300,18 @@ async def test_more_than_the_server_gives_without_being_asked(store: VectorStore
     assert len(await ids(store, None, batch_size=40)) == 150
 
 
-async def test_more_than_a_message_holds(store: VectorStoreBase) -> None:
-    found = [VectorDocument(id=f"d{i}", vector=[1, i, 0], text=f"{i} " + "x" * 6_000_000) for i in range(20)]
+async def write_and_read(store: VectorStoreBase, size: int) -> None:
+    """Twenty documents with so long texts."""
+    found = [VectorDocument(id=f"d{i}", vector=[1, i, 0], text=f"{i} " + "x" * size) for i in range(20)]
     assert await store.upsert(found, batch_size=20) == {"upserted": 20, "namespace": ""}
     for read in ([one async for one in store.scan()], await store.fetch([one.id for one in found])):
         assert sorted((one.id, one.text) for one in read) == sorted((one.id, one.text) for one in found)
     assert len(await ids(store, Condition("nothing", "exists", False))) == 20
+
+
+@pytest.mark.targets("weaviate-server")
+async def test_more_than_a_message_holds(store: VectorStoreBase) -> None:
+    await write_and_read(store, 6_000_000)
 
 
 async def test_more_than_a_filter_deletes_at_a_time(store: VectorStoreBase) -> None:
@@ -416,6 +422,16 @@ class TestFailures:
         )
         with pytest.raises(ConnectionError, match="can't be reached"):
             await WeaviateVectorStore(config).connect()
+
+    async def test_more_than_a_message_holds(self) -> None:
+        with imported_quietly():
+            from emulator.weaviate import serving
+        with serving(message_bytes=100_000) as server:
+            async with WeaviateVectorStore(self.config(server)) as store:
+                await store.create_index(3)
+                await write_and_read(store, 6_000)
+                with pytest.raises(UnsupportedOperationError, match="message is too large"):
+                    await store.upsert([VectorDocument(id="long", vector=[1, 0, 0], text="x" * 100_000)])
 
     async def test_keys(self) -> None:
         with imported_quietly():
