@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -27,7 +29,14 @@ class HttpServer(ThreadingHTTPServer):
 
 
 class Server:
-    def __init__(self, api_key: str | None, http_port: int, grpc_port: int, message_bytes: int = MESSAGE) -> None:
+    def __init__(
+        self,
+        api_key: str | None,
+        http_port: int,
+        grpc_port: int,
+        message_bytes: int = MESSAGE,
+        tls: tuple[Path, Path] | None = None,
+    ) -> None:
         self.engine = Engine(message_bytes)
         self._faults = Faults()
         self._grpc = grpc.server(
@@ -41,13 +50,23 @@ class Server:
         )
         weaviate_pb2_grpc.add_WeaviateServicer_to_server(Service(self.engine, self._faults, api_key), self._grpc)  # type: ignore[no-untyped-call]
         self._grpc.add_generic_rpc_handlers((health_handler(),))
-        self.grpc_port: int = self._grpc.add_insecure_port(f"127.0.0.1:{grpc_port}")
+        where = f"127.0.0.1:{grpc_port}"
+        self.grpc_port: int
+        if tls is None:
+            self.grpc_port = self._grpc.add_insecure_port(where)
+        else:
+            pair = tls[0].read_bytes(), tls[1].read_bytes()
+            self.grpc_port = self._grpc.add_secure_port(where, grpc.ssl_server_credentials([pair]))
         given: dict[str, Any] = {
             "engine": self.engine,
             "faults": self._faults,
             "api_key": api_key,
         }
         self._http = HttpServer(("127.0.0.1", http_port), type("Bound", (Handler,), given))
+        if tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(tls[1], tls[0])
+            self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
         self.http_port: int = self._http.server_address[1]
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
@@ -90,10 +109,15 @@ class Server:
 
 @contextmanager
 def serving(
-    api_key: str | None = None, *, http_port: int = 0, grpc_port: int = 0, message_bytes: int = MESSAGE
+    api_key: str | None = None,
+    *,
+    http_port: int = 0,
+    grpc_port: int = 0,
+    message_bytes: int = MESSAGE,
+    tls: tuple[Path, Path] | None = None,
 ) -> Iterator[Server]:
-    """The double on ports of 127.0.0.1, chosen by the system unless they are given."""
-    server = Server(api_key, http_port, grpc_port, message_bytes)
+    """The double on ports of 127.0.0.1, chosen by the system unless they are given; ``tls`` is key and certificate."""
+    server = Server(api_key, http_port, grpc_port, message_bytes, tls)
     server.start()
     try:
         yield server

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ from ia_modules.vector_stores import (
 )
 from ia_modules.vector_stores.filters import all_of, predicate
 from ia_modules.vector_stores.providers.weaviate.layout import object_ids
+from processes import run_python
 
 pytestmark = pytest.mark.targets("weaviate-double", "weaviate-server")
 
@@ -344,6 +347,52 @@ async def test_updates_and_replacements_of_one_document(store: VectorStoreBase) 
 # Failures
 
 
+TLS = """
+import asyncio
+from ia_modules.vector_stores import *
+
+async def main():
+    config = VectorStoreConfig(
+        provider="weaviate", host="localhost", port={port}, api_key="right-key", index_name="i", max_retries=0,
+        options={options!r},
+    )
+    try:
+        async with await create_vector_store(config) as store:
+            await store.create_index(3)
+            await store.upsert([VectorDocument(id="a", vector=[1, 0, 0])])
+            print(await store.count())
+    except ConnectionError as error:
+        assert "CERTIFICATE_VERIFY_FAILED" in str(error), error
+        print(type(error).__name__)
+
+asyncio.run(main())
+"""
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A key and a certificate for ``localhost``, in files."""
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(tz=datetime.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "key.pem", folder / "certificate.pem"
+    plain = serialization.NoEncryption()
+    paths[0].write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    paths[1].write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    return paths
+
+
 @pytest.mark.targets("weaviate-double")
 class TestFailures:
     """On a double of their own, which fails when told to."""
@@ -432,6 +481,18 @@ class TestFailures:
                 await write_and_read(store, 6_000)
                 with pytest.raises(UnsupportedOperationError, match="message is too large"):
                     await store.upsert([VectorDocument(id="long", vector=[1, 0, 0], text="x" * 100_000)])
+
+    @pytest.mark.parametrize("trusted", [True, False])
+    def test_tls(self, trusted: bool, tmp_path: Path) -> None:
+        key, certificate = self_signed(tmp_path)
+        with imported_quietly():
+            from emulator.weaviate import serving
+        with serving(api_key="right-key", tls=(key, certificate)) as server:
+            config = self.config(server, host="localhost", api_key="right-key", max_retries=0)
+            where = {"SSL_CERT_FILE": str(certificate), "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(certificate)}
+            options = {"grpc_port": server.grpc_port, "trust_env": trusted}
+            code = TLS.format(port=config.port, options=options)
+            assert run_python(code, **where) == ("1" if trusted else "ConnectionError")
 
     async def test_keys(self) -> None:
         with imported_quietly():

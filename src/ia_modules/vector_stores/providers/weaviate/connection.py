@@ -27,7 +27,7 @@ __all__ = ["CONNECTION_OPTIONS", "Connection", "import_weaviate", "rpc_error"]
 
 logger = logging.getLogger("ia_modules.vector_stores")
 
-CONNECTION_OPTIONS = frozenset({"grpc_host", "grpc_port", "grpc_tls", "headers"})
+CONNECTION_OPTIONS = frozenset({"grpc_host", "grpc_port", "grpc_tls", "headers", "trust_env"})
 
 _PORT, _GRPC_PORT, _TLS_PORT = 8080, 50051, 443
 _OLDEST_CLIENT = (4, 16)
@@ -145,7 +145,9 @@ class Connection:
             connection_params=parameters,
             auth_client_secret=None if config.secret is None else AuthApiKey(config.secret),
             additional_headers=dict(config.headers) or None,
-            additional_config=AdditionalConfig(timeout=Timeout(init=wait, query=wait, insert=wait)),
+            additional_config=AdditionalConfig(
+                timeout=Timeout(init=wait, query=wait, insert=wait), trust_env=bool(options.get("trust_env", False))
+            ),
             # The checks ask a public package index for a newer client; what they find out of the server we do, too.
             skip_init_checks=True,
         )

@@ -58,9 +58,10 @@ class WeaviateVectorStore(VectorStoreBase):
     document written to it.
 
     Config options: ``grpc_port`` (50051; 443 in the cloud), ``grpc_host`` and ``grpc_tls`` where they differ from those
-    of REST, ``headers``, ``consistency_level`` (``"ONE"``, ``"QUORUM"`` or ``"ALL"``), and ``freshness_wait``: seconds
-    that a search waits at most until what this store has written to the namespace is indexed, on servers that do that
-    later (10; 0 for not at all).
+    of REST, ``headers``, ``trust_env`` (True to use the environment's proxies and certificates, which are
+    ``SSL_CERT_FILE`` for REST and ``GRPC_DEFAULT_SSL_ROOTS_FILE_PATH`` for gRPC), ``consistency_level`` (``"ONE"``,
+    ``"QUORUM"`` or ``"ALL"``), and ``freshness_wait``: seconds that a search waits at most until what this store has
+    written to the namespace is indexed, on servers that do that later (10; 0 for not at all).
 
     Options of ``create_index``: ``properties``, a list such as ``[{"name": "year", "type": "int"}]`` with ``text``,
     ``number``, ``int``, ``boolean`` or ``date``; ``auto_properties`` (True), whether fields that are not declared get
