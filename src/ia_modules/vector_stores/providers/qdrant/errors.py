@@ -5,26 +5,22 @@ from __future__ import annotations
 import builtins
 import json
 import re
-import sys
 from typing import Any
 
 from ia_modules.vector_stores.errors import (
-    AuthenticationError,
-    ConnectionError,
     IndexAlreadyExistsError,
     IndexNotFoundError,
     InvalidDimensionError,
     InvalidDocumentError,
-    OperationTimeoutError,
     RateLimitError,
     UnsupportedOperationError,
     VectorStoreError,
 )
+from ia_modules.vector_stores.providers.statuses import LONGEST, Server, retry_after
 
 __all__ = ["map_error"]
 
 _NO_INDEX = re.compile(r"Index required but not found for \"(.+?)\" of one of the following types: \[(.*?)\]")
-_LONGEST = 300
 
 
 def map_error(error: Exception) -> VectorStoreError | None:
@@ -34,15 +30,15 @@ def map_error(error: Exception) -> VectorStoreError | None:
     if package == "qdrant_client":
         return _of_client(error, text)
     if package == "httpx":
-        return _of_transport(error, text)
+        return _SERVER.of_transport(error, text)
     if package == "grpc":
-        return _of_grpc(error, text)
+        return _SERVER.of_grpc(error)
     if isinstance(error, PermissionError):
         return VectorStoreError(f"no permission for the Qdrant folder: {text}")
     if isinstance(error, OSError) and not isinstance(error, TimeoutError | builtins.ConnectionError):
         return VectorStoreError(f"the Qdrant folder can't be used: {text}")
     if isinstance(error, ValueError):  # the local engine's, and pydantic's of what the client was given or got
-        return _of_message(text) or InvalidDocumentError(f"{type(error).__name__}: {text[:_LONGEST]}")
+        return _of_message(text) or InvalidDocumentError(f"{type(error).__name__}: {text[:LONGEST]}")
     return None
 
 
@@ -60,11 +56,13 @@ def _of_client(error: Any, text: str) -> VectorStoreError:
     if name == "ResponseHandlingException":
         source = getattr(error, "source", None)
         if isinstance(source, Exception):
-            return _of_transport(source, _text(source)) or VectorStoreError(
-                f"Qdrant's answer can't be read: {_text(source)[:_LONGEST]}"
+            return _SERVER.of_transport(source, _text(source)) or VectorStoreError(
+                f"Qdrant's answer can't be read: {_text(source)[:LONGEST]}"
             )
     if name == "UnexpectedResponse":
-        return _of_status(getattr(error, "status_code", None), _reason(error), getattr(error, "headers", None))
+        headers = getattr(error, "headers", None) or {}
+        status = getattr(error, "status_code", None)
+        return _SERVER.of_status(status, _reason(error), retry_after(headers.get("retry-after")))
     return VectorStoreError(f"{name}: {text}")
 
 
@@ -76,73 +74,7 @@ def _reason(error: Any) -> str:
         reason = status["error"] if isinstance(status, dict) else status
     except (ValueError, KeyError, TypeError):
         reason = content.decode(errors="replace") if isinstance(content, bytes) else content
-    return str(reason)[:_LONGEST] or str(getattr(error, "reason_phrase", ""))
-
-
-def _of_status(status: int | None, text: str, headers: Any) -> VectorStoreError:
-    if status in (401, 403):
-        return AuthenticationError(f"Qdrant refuses the credentials ({status}): {text}")
-    if status == 429:
-        return RateLimitError(text, retry_after=_seconds(headers))
-    if status == 408 or status == 504:
-        return OperationTimeoutError(text)
-    if status == 413:
-        return UnsupportedOperationError(f"the request is too large for this Qdrant server: {text}")
-    known = _of_message(text)
-    if known is not None:
-        return known
-    if status == 404:
-        return IndexNotFoundError(text)
-    if status == 409:
-        return IndexAlreadyExistsError(text)
-    if status in (400, 422):
-        return InvalidDocumentError(f"Qdrant refuses the request ({status}): {text}")
-    return VectorStoreError(f"Qdrant answers {status}: {text}", retryable=isinstance(status, int) and status >= 500)
-
-
-def _seconds(headers: Any) -> float | None:
-    try:
-        return float(headers["retry-after"])
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def _of_transport(error: Exception, text: str) -> VectorStoreError | None:
-    """An error of the HTTP client, or None if it is none."""
-    httpx = sys.modules.get("httpx")
-    if httpx is not None:
-        if isinstance(error, httpx.TimeoutException):
-            return OperationTimeoutError(f"the Qdrant server did not answer in time: {text}")
-        if isinstance(error, httpx.TransportError):
-            return ConnectionError(f"the Qdrant server can't be reached: {text}")
-    return VectorStoreError(f"{type(error).__name__}: {text}") if type(error).__module__.startswith("httpx") else None
-
-
-def _of_grpc(error: Any, text: str) -> VectorStoreError:
-    code = error.code() if callable(getattr(error, "code", None)) else None
-    details = error.details() if callable(getattr(error, "details", None)) else None
-    text = str(details or text)[:_LONGEST]
-    match getattr(code, "name", None):
-        case "UNAVAILABLE" | "ABORTED" | "CANCELLED":
-            return ConnectionError(f"the Qdrant server can't be reached: {text}")
-        case "DEADLINE_EXCEEDED":
-            return OperationTimeoutError(f"the Qdrant server did not answer in time: {text}")
-        case "UNAUTHENTICATED" | "PERMISSION_DENIED":
-            return AuthenticationError(f"Qdrant refuses the credentials: {text}")
-        case "RESOURCE_EXHAUSTED":
-            return RateLimitError(text)
-        case "NOT_FOUND":
-            return _of_message(text) or IndexNotFoundError(text)
-        case "ALREADY_EXISTS":
-            return IndexAlreadyExistsError(text)
-        case "INVALID_ARGUMENT" | "FAILED_PRECONDITION" | "OUT_OF_RANGE":
-            return _of_message(text) or InvalidDocumentError(f"Qdrant refuses the request: {text}")
-        case "UNIMPLEMENTED":
-            return UnsupportedOperationError(f"this Qdrant server has no such call: {text}")
-        case None:
-            return VectorStoreError(f"{type(error).__name__}: {text}")
-        case other:
-            return VectorStoreError(f"Qdrant answers {other}: {text}", retryable=other in ("INTERNAL", "UNKNOWN"))
+    return str(reason)[:LONGEST] or str(getattr(error, "reason_phrase", ""))
 
 
 def _of_message(text: str) -> VectorStoreError | None:
@@ -164,3 +96,6 @@ def _of_message(text: str) -> VectorStoreError | None:
     if "Limit exceeded" in text or "strict mode" in text.lower():
         return UnsupportedOperationError(f"the Qdrant server does not allow it: {text}")
     return None
+
+
+_SERVER = Server("Qdrant", _of_message)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from typing import Any
 
 from ia_modules.vector_stores.errors import (
@@ -15,14 +14,13 @@ from ia_modules.vector_stores.errors import (
     InvalidDimensionError,
     InvalidDocumentError,
     OperationTimeoutError,
-    RateLimitError,
     UnsupportedOperationError,
     VectorStoreError,
 )
+from ia_modules.vector_stores.providers.statuses import LONGEST, Server, retry_after
 
 __all__ = ["RefusedError", "invalid", "map_error", "of_message", "says"]
 
-_LONGEST = 300
 _BUSY = (
     "read-only",
     "not enough memory",
@@ -64,20 +62,20 @@ def _reason(body: str) -> str:
     try:
         content = json.loads(body)
         found = content.get("error", content.get("message"))
-        return str("; ".join(one["message"] for one in found) if isinstance(found, list) else found)[:_LONGEST]
+        return str("; ".join(one["message"] for one in found) if isinstance(found, list) else found)[:LONGEST]
     except (ValueError, KeyError, TypeError, AttributeError):
-        return body[:_LONGEST]
+        return body[:LONGEST]
 
 
 def map_error(error: Exception) -> VectorStoreError | None:
     """One of our errors for one of the client's, or of what it is built on."""
     if isinstance(error, RefusedError):
-        return _of_status(error.status, str(error), error.retry_after)
+        return _SERVER.of_status(error.status, str(error), retry_after(error.retry_after))
     package = type(error).__module__.partition(".")[0]
     if package == "grpc":
-        return _of_grpc(error)
+        return _SERVER.of_grpc(error)
     if package == "httpx":
-        return _of_transport(error)
+        return _SERVER.of_transport(error, str(error) or type(error).__name__)
     if package == "weaviate":
         return _of_client(error)
     return None
@@ -87,11 +85,11 @@ def _of_client(error: Any) -> VectorStoreError:
     name = type(error).__name__
     status = getattr(error, "status_code", None)
     if isinstance(status, int) and status > 0:
-        return _of_status(status, str(error)[:_LONGEST], None)
+        return _SERVER.of_status(status, str(error)[:LONGEST])
     cause = error.__cause__ or error.__context__
     if isinstance(cause, Exception) and (known := map_error(cause)) is not None:
         return known
-    text = f"{name}: {error}"[:_LONGEST]
+    text = f"{name}: {error}"[:LONGEST]
     if name in ("WeaviateStartUpError", "WeaviateConnectionError", "WeaviateGRPCUnavailableError"):
         return ConnectionError(f"the Weaviate server can't be reached: {text}")
     if name == "WeaviateTimeoutError":
@@ -101,66 +99,6 @@ def _of_client(error: Any) -> VectorStoreError:
     if name == "WeaviateClosedClientError":
         return ConnectionError(text)
     return VectorStoreError(text)
-
-
-def _of_status(status: int, text: str, retry_after: str | None) -> VectorStoreError:
-    if status in (401, 403):
-        return AuthenticationError(f"Weaviate refuses the credentials ({status}): {text}")
-    if status == 429:
-        return RateLimitError(text, retry_after=_seconds(retry_after))
-    if status in (408, 504):
-        return OperationTimeoutError(text)
-    if status == 413:
-        return UnsupportedOperationError(f"the request is too large for this Weaviate server: {text}")
-    known = of_message(text)
-    if known is not None:
-        return known
-    if status == 404:
-        return IndexNotFoundError(text)
-    if status in (400, 422):
-        return UnsupportedOperationError(f"Weaviate refuses the request ({status}): {text}")
-    return VectorStoreError(f"Weaviate answers {status}: {text}", retryable=status >= 500)
-
-
-def _seconds(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None
-
-
-def _of_transport(error: Exception) -> VectorStoreError:
-    httpx = sys.modules["httpx"]
-    text = str(error) or type(error).__name__
-    if isinstance(error, httpx.TimeoutException):
-        return OperationTimeoutError(f"the Weaviate server did not answer in time: {text}")
-    if isinstance(error, httpx.TransportError):
-        return ConnectionError(f"the Weaviate server can't be reached: {text}")
-    return VectorStoreError(f"{type(error).__name__}: {text}")
-
-
-def _of_grpc(error: Any) -> VectorStoreError:
-    code = error.code() if callable(getattr(error, "code", None)) else None
-    details = error.details() if callable(getattr(error, "details", None)) else None
-    text = str(details or error)[:_LONGEST]
-    match getattr(code, "name", None):
-        case "UNAVAILABLE" | "ABORTED" | "CANCELLED":
-            return ConnectionError(f"the Weaviate server can't be reached: {text}")
-        case "DEADLINE_EXCEEDED":
-            return OperationTimeoutError(f"the Weaviate server did not answer in time: {text}")
-        case "UNAUTHENTICATED" | "PERMISSION_DENIED":
-            return AuthenticationError(f"Weaviate refuses the credentials: {text}")
-        case "RESOURCE_EXHAUSTED":
-            if "larger than max" in text:
-                return UnsupportedOperationError(f"the message is too large for this Weaviate server: {text}")
-            return RateLimitError(text)
-        case "UNIMPLEMENTED":
-            return UnsupportedOperationError(f"this Weaviate server has no such call: {text}")
-        case None:
-            return VectorStoreError(f"{type(error).__name__}: {text}")
-        case other:
-            # Weaviate's own errors come as UNKNOWN, with nothing but words to tell them apart.
-            return of_message(text) or VectorStoreError(f"Weaviate answers {other}: {text}")
 
 
 def of_message(text: str) -> VectorStoreError | None:
@@ -190,4 +128,8 @@ def says(error: BaseException, *words: str) -> bool:
 
 def invalid(text: str, document_id: str) -> VectorStoreError:
     """The error for one document that the server did not take."""
-    return of_message(text) or InvalidDocumentError(f"Weaviate refuses it: {text[:_LONGEST]}", document_id=document_id)
+    return of_message(text) or InvalidDocumentError(f"Weaviate refuses it: {text[:LONGEST]}", document_id=document_id)
+
+
+# Weaviate's own errors come over gRPC as UNKNOWN, with nothing but words to tell them apart.
+_SERVER = Server("Weaviate", of_message, refused=UnsupportedOperationError, transient=("INTERNAL",))
