@@ -105,13 +105,18 @@ class Service(weaviate_pb2_grpc.WeaviateServicer):
             raise RefusedError(prefix + error.message) from None
         docs = matching(clause, collection, shard, f'{prefix}find matching doc ids in shard "{shard.name}": docIds: ')
         chosen = [shard.docs[doc] for doc in sorted(docs)[: search.MAXIMUM]]
+        failed = {one.id: self.faults.ids[one.id] for one in chosen if one.id in self.faults.ids}
         if not request.dry_run:
             for one in chosen:
-                shard.delete(one)
-        reply = batch_delete_pb2.BatchDeleteReply(matches=len(docs), successful=len(chosen))
+                if one.id not in failed:
+                    shard.delete(one)
+        reply = batch_delete_pb2.BatchDeleteReply(
+            matches=len(docs), successful=len(chosen) - len(failed), failed=len(failed)
+        )
         if request.verbose:
             for one in chosen:
-                reply.objects.add(uuid=uuid.UUID(one.id).bytes, successful=True, error="")
+                error = failed.get(one.id, "")
+                reply.objects.add(uuid=uuid.UUID(one.id).bytes, successful=not error, error=error)
         return reply
 
     # -- the rest

@@ -83,7 +83,7 @@ class Server:
         self._faults.set_rest(times, status, message)
 
     def fail_ids(self, errors: Mapping[str, str]) -> None:
-        """These objects are refused by BatchObjects, until this is called again."""
+        """These objects are refused by BatchObjects and kept by BatchDelete, until this is called again."""
         self._faults.ids.clear()
         self._faults.ids.update({str(one).lower(): message for one, message in errors.items()})
 

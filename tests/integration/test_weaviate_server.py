@@ -429,6 +429,24 @@ class TestFailures:
         await failing.upsert([doc("d7")])
         assert await failing.count() == 10
 
+    @pytest.mark.parametrize("given", [{"ids": ["d3", "d7", "nobody"]}, {"filters": Condition("n", "gte", 3)}])
+    async def test_documents_that_are_not_deleted_are_named(
+        self, double: Any, failing: VectorStoreBase, given: dict[str, Any]
+    ) -> None:
+        await failing.upsert([doc(f"d{i}", n=i) for i in range(10)])
+        double.fail_ids({object_ids(["d7"])[0]: "object is locked"})
+        with pytest.raises(
+            PartialFailureError, match=r"1 documents were not deleted, [16] were: object is locked"
+        ) as caught:
+            await failing.delete(**given)
+        assert set(caught.value.failed) == {"d7"}
+        assert not caught.value.retryable
+        left = {one.id async for one in failing.scan()}
+        assert "d7" in left
+        assert "d3" not in left
+        double.fail_ids({})
+        assert (await failing.delete(**given))["deleted"] == 1
+
     async def test_a_refusal_that_passes_is_tried_again(self, double: Any, failing: VectorStoreBase) -> None:
         (key,) = object_ids(["a"])
         double.fail_ids({key: "store is read-only"})

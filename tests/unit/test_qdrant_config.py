@@ -9,7 +9,7 @@ import pytest
 from ia_modules.vector_stores import ConnectionError, QdrantVectorStore, UnsupportedOperationError, VectorStoreConfig
 from ia_modules.vector_stores.filters import normalize
 from ia_modules.vector_stores.filters.nodes import Condition
-from ia_modules.vector_stores.providers.qdrant import backend
+from ia_modules.vector_stores.providers import packages
 from ia_modules.vector_stores.providers.qdrant.filtering import Filters, needs
 from ia_modules.vector_stores.providers.qdrant.protobuf import GrpcBackend, _vectors_head
 from ia_modules.vector_stores.providers.qdrant.remote import parts
@@ -69,7 +69,7 @@ async def test_where_it_connects(given: dict[str, Any], url: str, headers: dict[
 
 
 async def test_a_client_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backend, "version", lambda _: "1.19.0")
+    monkeypatch.setattr(packages, "version", lambda _: "1.19.0")
     for where in ({}, {"host": "127.0.0.1"}):
         with pytest.raises(UnsupportedOperationError, match=r"1\.19\.0 is too old; pip install --upgrade"):
             await QdrantVectorStore(config(**where)).connect()

@@ -15,6 +15,7 @@ from ia_modules.vector_stores import (
     WeaviateVectorStore,
 )
 from ia_modules.vector_stores.filters import Condition, Not
+from ia_modules.vector_stores.providers import packages
 from ia_modules.vector_stores.providers.weaviate import connection
 from ia_modules.vector_stores.providers.weaviate.filtering import StoredCompiler
 from ia_modules.vector_stores.providers.weaviate.layout import MORE, mark, sign
@@ -98,7 +99,7 @@ def test_the_import_leaves_the_program_s_warnings_alone() -> None:
 
 def test_an_old_client_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("weaviate")
-    monkeypatch.setattr(connection, "version", lambda _: "4.9.3")
+    monkeypatch.setattr(packages, "version", lambda _: "4.9.3")
     with pytest.raises(UnsupportedOperationError, match=r"weaviate-client 4.9.3 is too old; pip install --upgrade"):
         connection.import_weaviate()
 

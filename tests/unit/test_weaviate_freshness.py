@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from types import SimpleNamespace
 from typing import Any
@@ -57,6 +58,30 @@ async def test_a_search_waits_once_for_what_was_written() -> None:
     assert server.asked == [{"output": "verbose", "shardName": "_default"}] * 3
     await made.settled("")
     assert len(server.asked) == 3
+
+
+async def test_searches_at_the_same_time_all_wait() -> None:
+    server = Server(7, 7, 7, 0)
+    made = await wrote(server)
+    first = asyncio.create_task(made.settled(""))
+    await asyncio.sleep(0)
+    await made.settled("")
+    assert server.waiting == [0]
+    await first
+
+
+async def test_a_cancelled_search_leaves_the_waiting_to_the_next() -> None:
+    server = Server(7)
+    made = await wrote(server)
+    task = asyncio.create_task(made.settled(""))
+    await asyncio.sleep(0.005)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    asked = len(server.asked)
+    server.waiting = [0]
+    await made.settled("")
+    assert len(server.asked) == asked + 1
 
 
 async def test_other_namespaces_are_not_waited_for() -> None:

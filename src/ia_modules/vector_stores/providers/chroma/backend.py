@@ -9,8 +9,8 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ia_modules.vector_stores.errors import MissingDependencyError
 from ia_modules.vector_stores.providers.chroma.layout import replacement
+from ia_modules.vector_stores.providers.packages import imported
 
 __all__ = [
     "LIST_PAGE",
@@ -112,13 +112,7 @@ def import_chromadb() -> Any:
     Raises:
         MissingDependencyError: it is not installed.
     """
-    try:
-        import chromadb
-    except ImportError as error:
-        raise MissingDependencyError(
-            "chromadb", extra="chroma", needed_for="The chroma provider", provider="chroma"
-        ) from error
-    return chromadb
+    return imported("chromadb", provider="chroma")
 
 
 def settings(**given: Any) -> Any:

@@ -17,7 +17,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
 
-from ia_modules.vector_stores.errors import MissingDependencyError, StoreLockedError
+from ia_modules.vector_stores.errors import StoreLockedError
 from ia_modules.vector_stores.providers.chroma.backend import (
     LIST_PAGE,
     Handle,
@@ -28,6 +28,7 @@ from ia_modules.vector_stores.providers.chroma.backend import (
     settings,
     with_replacements,
 )
+from ia_modules.vector_stores.providers.packages import imported
 from ia_modules.vector_stores.providers.threads import finished, joined
 
 __all__ = ["EmbeddedBackend"]
@@ -294,12 +295,7 @@ def _clear_lists(handle: Handle, piece: int) -> None:
 
 def _lock(path: str) -> Any:
     Path(path).mkdir(parents=True, exist_ok=True)
-    try:
-        import filelock
-    except ImportError as error:
-        raise MissingDependencyError(
-            "filelock", extra="chroma", needed_for="The embedded chroma provider", provider="chroma"
-        ) from error
+    filelock = imported("filelock", provider="chroma")
     lock = filelock.FileLock(str(Path(path) / LOCK_FILE), thread_local=False)
     try:
         lock.acquire(timeout=0)

@@ -7,17 +7,18 @@ import sys
 
 from ia_modules.vector_stores.errors import (
     AuthenticationError,
-    ConnectionError,
     IndexAlreadyExistsError,
     IndexNotFoundError,
     InvalidDocumentError,
-    OperationTimeoutError,
     RateLimitError,
     UnsupportedOperationError,
     VectorStoreError,
 )
+from ia_modules.vector_stores.providers.statuses import Server
 
 __all__ = ["map_error"]
+
+_SERVER = Server("Chroma", lambda _: None)  # it has classes for what other servers put in words
 
 
 def map_error(error: Exception) -> VectorStoreError | None:
@@ -27,16 +28,13 @@ def map_error(error: Exception) -> VectorStoreError | None:
         return VectorStoreError(f"no permission for the Chroma folder: {text}")
     if isinstance(error, OSError) and not isinstance(error, TimeoutError | builtins.ConnectionError):
         return VectorStoreError(f"the Chroma folder can't be used: {text}")
-    # If neither package is loaded, the error is not theirs.
-    httpx = sys.modules.get("httpx")
-    if httpx is not None:
-        if isinstance(error, httpx.TimeoutException):
-            return OperationTimeoutError(f"the Chroma server did not answer in time: {text}")
-        if isinstance(error, httpx.TransportError):
-            return ConnectionError(f"the Chroma server can't be reached: {text}")
+    of_transport = _SERVER.of_transport(error, text)
+    if of_transport is not None:
+        return of_transport
+    # If the package is not loaded, the error is not its own.
     chroma = sys.modules.get("chromadb.errors")
     if chroma is None or not isinstance(error, chroma.ChromaError):
-        theirs = type(error).__module__.partition(".")[0] in ("chromadb", "httpx")
+        theirs = type(error).__module__.partition(".")[0] == "chromadb"
         return VectorStoreError(f"{type(error).__name__}: {text}") if theirs else None
     if "already exists" in text or isinstance(error, chroma.UniqueConstraintError):
         return IndexAlreadyExistsError(text)

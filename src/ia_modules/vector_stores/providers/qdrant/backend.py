@@ -5,18 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from importlib import import_module
-from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ia_modules.vector_stores.errors import MissingDependencyError, UnsupportedOperationError
 from ia_modules.vector_stores.filters.compilers.base import Native
+from ia_modules.vector_stores.providers.packages import imported, require
 from ia_modules.vector_stores.providers.qdrant.layout import Point
 
-__all__ = ["OLDEST_CLIENT", "Backend", "NativeFilter", "Query", "import_package", "import_qdrant"]
+__all__ = ["OLDEST_CLIENT", "Backend", "NativeFilter", "Query", "import_qdrant"]
 
 
 OLDEST_CLIENT = (1, 20)
@@ -29,28 +27,9 @@ def import_qdrant() -> Any:
         MissingDependencyError: it is not installed.
         UnsupportedOperationError: it is older than :data:`OLDEST_CLIENT`, whose local mode takes True for 1, and more.
     """
-    package = import_package("qdrant_client")
-    installed = version("qdrant-client")
-    if tuple(int(part) for part in installed.split(".")[:2]) < OLDEST_CLIENT:
-        raise UnsupportedOperationError(
-            f"qdrant-client {installed} is too old; "
-            'pip install --upgrade "ia-modules-vector-stores[qdrant]" brings a newer one'
-        )
+    package = imported("qdrant_client", provider="qdrant")
+    require("qdrant-client", OLDEST_CLIENT, provider="qdrant")
     return package
-
-
-def import_package(module: str) -> Any:
-    """One of the packages that the extra ``qdrant`` brings.
-
-    Raises:
-        MissingDependencyError: it is not installed.
-    """
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            module.replace("_", "-"), extra="qdrant", needed_for="The qdrant provider", provider="qdrant"
-        ) from error
 
 
 class NativeFilter:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ia_modules.vector_stores.errors import ConnectionError, UnsupportedOperationError
-from ia_modules.vector_stores.providers.qdrant.backend import NativeFilter, Query, import_package
+from ia_modules.vector_stores.providers.packages import imported
+from ia_modules.vector_stores.providers.qdrant.backend import NativeFilter, Query
 from ia_modules.vector_stores.providers.qdrant.errors import map_error
 from ia_modules.vector_stores.providers.qdrant.layout import Point, point
 from ia_modules.vector_stores.providers.qdrant.remote import BYTES_PER_POINT, MAX_REQUEST_BYTES, RemoteBackend, parts
@@ -31,7 +32,7 @@ class RestBackend(RemoteBackend):
 
     async def open(self) -> None:
         """Connect."""
-        orjson = import_package("orjson")
+        orjson = imported("orjson", provider="qdrant")
         self._dumps, self._numpy = orjson.dumps, orjson.OPT_SERIALIZE_NUMPY
         await super().open()
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from ia_modules.vector_stores.errors import IndexNotFoundError, VectorStoreError
 from ia_modules.vector_stores.filters import MATCH_ALL, Node, Predicate, predicate
+from ia_modules.vector_stores.providers.tasks import each
 from ia_modules.vector_stores.providers.weaviate.connection import Connection, rpc_error
 from ia_modules.vector_stores.providers.weaviate.errors import RefusedError, says
 from ia_modules.vector_stores.providers.weaviate.filtering import StoredCompiler
@@ -35,6 +36,7 @@ FIRST: Final = "00000000-0000-0000-0000-000000000000"
 _REMEMBERED = 256
 _SIZE_SECONDS = 30.0
 """How long the size of a namespace is taken to be the same, where only its order of magnitude counts."""
+_PROPERTIES_AT_A_TIME = 16
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.2
 _NO_TENANT = "tenant not found"
 _OUT_OF_DATE = (
@@ -73,7 +75,8 @@ class Collection:
         self.name = name
         self._consistency = consistency
         self._patience = patience
-        self._unsettled: set[str] = set()
+        self._unsettled: dict[str, int] = {}
+        self._writes = 0
         self._sizes: dict[str, tuple[int, float]] = {}
         self._schema: Schema | None = None
         self._encoder: Encoder | None = None
@@ -132,7 +135,7 @@ class Collection:
         """Make properties for fields and kinds that have none; another process may do so at the same time."""
         while wanted := (await self.schema()).definitions(missing):
             # At once, as each takes the server some milliseconds of waiting; there is no request for several.
-            await asyncio.gather(*map(self._add_property, wanted))
+            await each(wanted, self._add_property, at_a_time=_PROPERTIES_AT_A_TIME)
             # Of two that are made at the same moment under one name, both are confirmed and one is there.
             await self._reloaded()
         self._prepared.clear()
@@ -236,18 +239,19 @@ class Collection:
     async def settled(self, namespace: str) -> None:
         """Wait until what was written to a namespace here can be found by its vector, but not longer than patience."""
         tenant = tenant_name(namespace)
-        if tenant not in self._unsettled:
+        last = self._unsettled.get(tenant)
+        if last is None:
             return
         end = time.monotonic() + self._patience
         pause = _FIRST_PAUSE
-        self._unsettled.discard(tenant)  # at first, so that what is written meanwhile is waited for again
         while True:
             found = await self._connection.get(f"/nodes/{self.name}", output="verbose", shardName=tenant)
             shards = [shard for node in (found or {}).get("nodes") or () for shard in node.get("shards") or ()]
             if not any(shard.get("vectorQueueLength") for shard in shards):
+                if self._unsettled.get(tenant) == last:  # else more was written meanwhile
+                    self._unsettled.pop(tenant)
                 return
             if time.monotonic() + pause > end:
-                self._unsettled.add(tenant)
                 logger.warning("a search in Weaviate did not wait longer than %g s for its index", self._patience)
                 return
             await asyncio.sleep(pause)
@@ -269,12 +273,15 @@ class Collection:
         """Write objects of one tenant; what the server says of those that it did not take, by their places."""
         from weaviate.proto.v1 import batch_pb2
 
-        if self._connection.indexes_later and self._patience:
-            self._unsettled.add(objects[0].tenant)
         request = batch_pb2.BatchObjectsRequest(objects=objects)
         if self._consistency is not None:
             request.consistency_level = level(self._consistency)
-        reply = await self._connection.call("BatchObjects", request)
+        try:
+            reply = await self._connection.call("BatchObjects", request)
+        finally:  # also without an answer it may have been written
+            if self._connection.indexes_later and self._patience:
+                self._writes += 1
+                self._unsettled[objects[0].tenant] = self._writes
         return {error.index: error.error for error in reply.errors}
 
     async def erase(self, namespace: str, message: Any) -> tuple[int, int, dict[str, str]]:

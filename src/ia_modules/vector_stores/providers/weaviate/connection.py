@@ -10,16 +10,15 @@ import logging
 import warnings
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any, cast
 
 from ia_modules.vector_stores.config import VectorStoreConfig
 from ia_modules.vector_stores.errors import (
     AuthenticationError,
     ConnectionError,
-    MissingDependencyError,
     UnsupportedOperationError,
 )
+from ia_modules.vector_stores.providers.packages import imported, require
 from ia_modules.vector_stores.providers.threads import finished
 from ia_modules.vector_stores.providers.weaviate.errors import RefusedError, map_error
 
@@ -46,20 +45,9 @@ def import_weaviate() -> Any:
         UnsupportedOperationError: it is older than 4.16.
     """
     with warnings.catch_warnings():  # importing it changes the program's own filters
-        try:
-            package = import_module("weaviate")
-            import_module("orjson")
-        except ModuleNotFoundError as error:
-            missing = "weaviate-client" if error.name == "weaviate" else str(error.name)
-            raise MissingDependencyError(
-                missing, extra="weaviate", needed_for="The weaviate provider", provider="weaviate"
-            ) from error
-    installed = version("weaviate-client")
-    if tuple(int(part) for part in installed.split(".")[:2]) < _OLDEST_CLIENT:
-        raise UnsupportedOperationError(
-            f"weaviate-client {installed} is too old; "
-            'pip install --upgrade "ia-modules-vector-stores[weaviate]" brings a newer one'
-        )
+        package = imported("weaviate", provider="weaviate", package="weaviate-client")
+    imported("orjson", provider="weaviate")
+    require("weaviate-client", _OLDEST_CLIENT, provider="weaviate")
     return package
 
 

@@ -19,7 +19,6 @@ from hashlib import sha1, sha256
 from typing import Any, Final
 from uuid import UUID
 
-from ia_modules.vector_stores.filters.compilers.values import same_as_double
 from ia_modules.vector_stores.filters.evaluate import instant
 
 __all__ = [
@@ -35,7 +34,6 @@ __all__ = [
     "collection_name",
     "date_bound",
     "date_value",
-    "exact_number",
     "fits_text",
     "mark",
     "namespace_of",
@@ -239,8 +237,3 @@ def date_bound(text: str) -> str | None:
 def _rfc3339(microseconds: int) -> str:
     moment = datetime(1, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
     return moment.isoformat().removesuffix("+00:00") + "Z"
-
-
-def exact_number(value: float) -> bool:
-    """Whether a property finds the number by equality, as it is the only one with its double."""
-    return same_as_double(value)

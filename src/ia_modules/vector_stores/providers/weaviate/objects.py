@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ia_modules.vector_stores.documents import DocumentBatch
+from ia_modules.vector_stores.filters.compilers.values import same_as_double
 from ia_modules.vector_stores.models import VectorDocument
 from ia_modules.vector_stores.providers.weaviate.layout import (
     ID,
@@ -18,7 +19,6 @@ from ia_modules.vector_stores.providers.weaviate.layout import (
     PRESENT,
     TEXT,
     date_value,
-    exact_number,
     fits_text,
     mark,
     namespace_of,
@@ -124,7 +124,7 @@ class Encoder:
                 name, present = self._place(path, "number")
                 if name is not None:
                     fields[name].number_value = value + 0.0  # so that -0.0, which is equal to 0.0, has its bits
-                self._note(marks, path, value, name if exact_number(value) else None, present)
+                self._note(marks, path, value, name if same_as_double(value) else None, present)
             elif kind is list:
                 marks += [sign(PRESENT, path), sign(LISTED, path)]
                 marks += [mark(path, item, element=True) for item in value if isinstance(item, str | int | float)]

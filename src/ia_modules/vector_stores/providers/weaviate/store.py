@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -11,12 +10,10 @@ from ia_modules.vector_stores.base import VectorStoreBase
 from ia_modules.vector_stores.capabilities import Capabilities
 from ia_modules.vector_stores.config import VectorStoreConfig
 from ia_modules.vector_stores.documents import DocumentBatch
-from ia_modules.vector_stores.errors import (
-    IndexAlreadyExistsError,
-    VectorStoreError,
-)
+from ia_modules.vector_stores.errors import IndexAlreadyExistsError, VectorStoreError
 from ia_modules.vector_stores.filters import MATCH_ALL, Node, predicate
 from ia_modules.vector_stores.models import IndexStats, SearchResult, VectorDocument
+from ia_modules.vector_stores.providers.tasks import each
 from ia_modules.vector_stores.providers.weaviate.collection import FIRST, Collection, Prepared
 from ia_modules.vector_stores.providers.weaviate.connection import CONNECTION_OPTIONS, Connection
 from ia_modules.vector_stores.providers.weaviate.errors import map_error
@@ -141,27 +138,13 @@ class WeaviateVectorStore(VectorStoreBase):
 
     async def _stats(self, info: IndexInfo) -> IndexStats:
         names = await self._namespaces()
-        counts = await self._each(names, lambda name: self._collection.count(name, None))
+        counts = await each(names, lambda name: self._collection.count(name, None), at_a_time=_TENANTS_AT_A_TIME)
         return IndexStats(total_vectors=sum(counts), dimension=info.dimension or 0, namespace_count=len(names))
 
     async def _namespaces(self) -> list[str]:
-        found = await self._each(await self._collection.tenants(), self._collection.inhabitant)
+        tenants = await self._collection.tenants()
+        found = await each(tenants, self._collection.inhabitant, at_a_time=_TENANTS_AT_A_TIME)
         return [name for name in found if name is not None]
-
-    async def _each(self, items: Sequence[str], ask: Any) -> list[Any]:
-        """What ``ask`` says of each, a few at a time."""
-        places = asyncio.Semaphore(_TENANTS_AT_A_TIME)
-
-        async def one(item: str) -> Any:
-            async with places:
-                return await ask(item)
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(item)) for item in items]
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
-        return [task.result() for task in tasks]
 
     # Writing
 
