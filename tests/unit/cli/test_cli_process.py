@@ -139,14 +139,19 @@ def test_ctrl_c_says_that_a_new_run_continues(folder: Path, hanging_server: tupl
     url, asked = hanging_server
     environment = {**os.environ, "OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none", "NO_PROXY": "*"}
     command = ["ingest", "a.md", "--store", "memory:///x", "--embedder", "openai:text-embedding-3-small"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ia_modules.vector_stores.cli", *command],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    # A shell that runs the tests in its background has them ignore the signal, and a child would inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ia_modules.vector_stores.cli", *command],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     with process:
         try:
             assert asked.wait(60)
