@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ia_modules.vector_stores.filters.evaluate import instant, resolve
+from ia_modules.vector_stores.filters.evaluate import instant
 from ia_modules.vector_stores.providers.weaviate.layout import (
     collection_name,
     date_bound,
@@ -19,13 +19,11 @@ from ia_modules.vector_stores.providers.weaviate.layout import (
     mark,
     namespace_of,
     object_ids,
-    paths,
     plain_name,
     reserved_name,
     sign,
     tenant_name,
 )
-from ia_modules.vector_stores.testing.strategies import metadata as metadatas
 
 SPACE = uuid.UUID("b6f3f5de-2c0f-53f5-9a0b-0c6f1d8f4e2b")
 NAMES = st.text(st.one_of(st.sampled_from("aAbB01_-. é"), st.characters(exclude_categories=["Cs"])), min_size=1)
@@ -148,15 +146,6 @@ def test_long_texts_and_fields_are_marked_by_digest() -> None:
 )
 def test_texts_that_weaviate_finds(text: str, fits: bool) -> None:
     assert fits_text(text) is fits
-
-
-@given(metadatas())
-def test_the_first_value_of_a_path_is_the_one_that_a_filter_sees(metadata: dict[str, Any]) -> None:
-    first: dict[str, Any] = {}
-    for path, value in paths(metadata):
-        first.setdefault(path, value)
-    for path, value in first.items():
-        assert resolve(metadata, path) is value
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ia_modules.vector_stores.filters.compilers.chroma import (
@@ -36,6 +36,7 @@ from ia_modules.vector_stores.filters.compilers.chroma import (
     scalar_key,
 )
 from ia_modules.vector_stores.filters.compilers.values import survives
+from ia_modules.vector_stores.providers.fields import named_values
 
 __all__ = [
     "MAX_INDEX_NAME_BYTES",
@@ -98,7 +99,7 @@ def encode(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
         return dict(metadata) or None
     native: dict[str, Any] = {_JSON: json.dumps(metadata, ensure_ascii=False, separators=(",", ":"))}
     seen: set[str] = set()
-    for path, value in _paths(metadata, ""):
+    for path, value in named_values(metadata):
         if path in seen:
             continue  # an outer key spelled like the path comes first
         seen.add(path)
@@ -112,15 +113,6 @@ def encode(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
         elif value is not None and not isinstance(value, dict):
             native[scalar_key(path)] = value
     return native
-
-
-def _paths(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Every path that a filter can name, in the order in which the evaluator looks."""
-    for key, item in value.items():
-        yield prefix + key, item
-    for key, item in value.items():
-        if isinstance(item, dict) and "." not in key:
-            yield from _paths(item, f"{prefix}{key}.")
 
 
 def decode(native: Mapping[str, Any] | None) -> dict[str, Any]:

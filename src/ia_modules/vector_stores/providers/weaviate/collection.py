@@ -238,7 +238,9 @@ class Collection:
 
     async def settled(self, namespace: str) -> None:
         """Wait until what was written to a namespace here can be found by its vector, but not longer than patience."""
-        tenant = tenant_name(namespace)
+        await self._settled(tenant_name(namespace))
+
+    async def _settled(self, tenant: str) -> None:
         last = self._unsettled.get(tenant)
         if last is None:
             return
@@ -256,6 +258,11 @@ class Collection:
                 return
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def all_settled(self) -> None:
+        """Wait until what was written to any namespace here can be found by its vector."""
+        for tenant in list(self._unsettled):
+            await self._settled(tenant)
 
     async def answers_exactly(self, namespace: str) -> bool:
         """Whether a search with a filter looks at all that pass, since they are too few for the graph."""

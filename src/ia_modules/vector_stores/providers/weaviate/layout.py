@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha1, sha256
 from typing import Any, Final
@@ -38,7 +37,6 @@ __all__ = [
     "mark",
     "namespace_of",
     "object_ids",
-    "paths",
     "plain_name",
     "reserved_name",
     "sign",
@@ -204,15 +202,6 @@ def _mark(kind: str, path: str, text: str) -> str:
     if len(path) > _LONGEST_TEXT:
         path = f"\0{sha256(path.encode()).hexdigest()}"
     return f"{kind}{len(path)}:{path}={text};"
-
-
-def paths(metadata: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every field that a filter can name with its value, in the order in which the evaluator looks; some come twice."""
-    for key, value in metadata.items():
-        yield prefix + key, value
-    for key, value in metadata.items():
-        if isinstance(value, dict) and "." not in key:
-            yield from paths(value, f"{prefix}{key}.")
 
 
 def date_value(text: str) -> str | None:

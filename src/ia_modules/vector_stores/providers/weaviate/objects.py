@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ia_modules.vector_stores.documents import DocumentBatch
 from ia_modules.vector_stores.filters.compilers.values import same_as_double
 from ia_modules.vector_stores.models import VectorDocument
+from ia_modules.vector_stores.providers.fields import named_values
 from ia_modules.vector_stores.providers.weaviate.layout import (
     ID,
     LISTED,
@@ -23,7 +24,6 @@ from ia_modules.vector_stores.providers.weaviate.layout import (
     mark,
     namespace_of,
     object_ids,
-    paths,
     plain_name,
     sign,
     tenant_name,
@@ -92,7 +92,7 @@ class Encoder:
         marks: list[str] = []
         nested = any(type(value) is dict for value in metadata.values())
         seen: set[str] = set()
-        for path, value in paths(metadata) if nested else metadata.items():
+        for path, value in named_values(metadata) if nested else metadata.items():
             if nested:
                 if path in seen:
                     continue  # an outer key spelled like the path comes first

@@ -163,6 +163,9 @@ class WeaviateVectorStore(VectorStoreBase):
     async def _empty_namespace(self, namespace: str) -> int:
         return await self._writer.empty(namespace)
 
+    async def _settle(self) -> None:
+        await self._collection.all_settled()
+
     # Reading
 
     async def _search(self, request: SearchRequest) -> list[SearchResult]:

@@ -9,12 +9,12 @@ from typing import Any
 from ia_modules.vector_stores.documents import DocumentBatch
 from ia_modules.vector_stores.errors import IndexNotFoundError, PartialFailureError
 from ia_modules.vector_stores.filters import Node
+from ia_modules.vector_stores.providers.turns import Turns
 from ia_modules.vector_stores.providers.weaviate.collection import Collection, Prepared
 from ia_modules.vector_stores.providers.weaviate.errors import invalid
 from ia_modules.vector_stores.providers.weaviate.layout import object_ids
 from ia_modules.vector_stores.providers.weaviate.messages import by_ids
 from ia_modules.vector_stores.providers.weaviate.searching import matching
-from ia_modules.vector_stores.providers.weaviate.turns import Turns
 
 __all__ = ["Writer"]
 
