@@ -12,6 +12,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import chain
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -275,11 +276,12 @@ class VectorStoreBase(Primitives):
         if checked.ids and info.dimension is not None and checked.dimension != info.dimension:
             raise wrong_dimension(checked.ids[0], len(checked.arrays[0]), info.dimension)
         able = self.capabilities
-        if able.vector_lengths is not None or not able.zero_vectors:
-            try:
+        try:
+            if able.vector_lengths is not None or not able.zero_vectors:
                 check_lengths(checked.ids, checked.arrays, zero=able.zero_vectors, lengths=able.vector_lengths)
-            except InvalidDocumentError as error:
-                raise error.located(self.provider, "upsert") from None
+            self._check_documents(checked)
+        except InvalidDocumentError as error:
+            raise error.located(self.provider, "upsert") from None
         limit = able.max_batch_size
         await self._write(checked, name, batch_size if limit is None else min(batch_size, limit))
         return {"upserted": len(checked), "namespace": name}
@@ -288,8 +290,12 @@ class VectorStoreBase(Primitives):
         async def write(batch: DocumentBatch) -> None:
             await self._run("upsert", lambda: self._upsert(batch, namespace))
 
+        batches: Iterable[DocumentBatch] = documents.batches(size)
+        count = -(-len(documents) // size)
+        if self.splits_batches:
+            batches, count = chain.from_iterable(map(self._portions, batches)), len(documents)
         try:
-            await write_batches(documents, size, self.capabilities.parallel_batches, write)
+            await write_batches(documents, batches, min(count, self.capabilities.parallel_batches), write)
         except PartialFailureError as error:
             error.located(self.provider, "upsert")
             raise
@@ -354,6 +360,15 @@ class VectorStoreBase(Primitives):
     async def delete_namespace(self, namespace: str) -> DeleteResult:
         """Delete all documents of a namespace; the same as ``delete(delete_all=True, namespace=namespace)``."""
         return await self.delete(namespace=namespace, delete_all=True)
+
+    async def settle(self) -> None:
+        """Wait until other stores and processes can read what this store has written, too.
+
+        A store sees its own writes in any case. Where the database is eventually consistent, others see them later; call
+        this before telling them to look. The wait is bounded as the provider's option ``freshness_wait`` says.
+        """
+        if self._is_connected():
+            await self._run("settle", self._settle)
 
     # Reading
 

@@ -13,13 +13,16 @@ __all__ = ["write_batches"]
 
 
 async def write_batches(
-    documents: CheckedDocuments, size: int, parallel: int, write: Callable[[DocumentBatch], Awaitable[None]]
+    documents: CheckedDocuments,
+    batches: Iterable[DocumentBatch],
+    parallel: int,
+    write: Callable[[DocumentBatch], Awaitable[None]],
 ) -> None:
     """Write all documents; once a batch has failed, what is under way is waited for, and nothing else begun.
 
     Args:
         documents: each id once, so that batches have none in common.
-        size: most documents per batch.
+        batches: the same documents, in the same order.
         parallel: most batches at the same time.
         write: writes one batch.
 
@@ -27,14 +30,14 @@ async def write_batches(
         PartialFailureError: some documents were written, some not; or each was refused for a reason of its own.
         VectorStoreError: none was written.
     """
-    batches = documents.batches(size)
+    waiting = iter(batches)
     written = 0
     in_part = False
     failures: dict[str, VectorStoreError] = {}
 
     async def work() -> None:
         nonlocal written, in_part
-        for batch in batches:
+        for batch in waiting:
             try:
                 await write(batch)
             except PartialFailureError as error:  # the database took some of the batch
@@ -48,11 +51,10 @@ async def write_batches(
             if failures:
                 return
 
-    workers = min(parallel, -(-len(documents) // size))
-    if workers <= 1:
+    if parallel <= 1:
         await work()
     else:
-        await _together(work() for _ in range(workers))
+        await _together(work() for _ in range(parallel))
     if not failures:
         return
     error = next(iter(failures.values()))

@@ -38,6 +38,8 @@ class Capabilities:
         zero_vectors: whether zero vectors can be stored and searched with; if not, ``InvalidDocumentError``.
         vector_lengths: smallest and largest L2 norm that the database can compare; other documents (and queries that
             are longer, except under cosine) are an ``InvalidDocumentError``. None for no limit.
+        max_document_bytes: most bytes of metadata and text of one document, as they are stored, which is more than they
+            are as JSON; a larger one is an ``InvalidDocumentError``. None for no limit.
         filters: operators that are not applied by the database alone, and what is done about them.
         deletes_counted: whether ``delete`` can say how many documents are gone; if not, it says None.
         exact_search: whether every search is exact; if not, an approximate index answers unfiltered searches.
@@ -58,6 +60,7 @@ class Capabilities:
     max_dimension: int | None = None
     zero_vectors: bool = True
     vector_lengths: tuple[float, float] | None = None
+    max_document_bytes: int | None = None
     filters: Mapping[str, FilterSupport] = field(default_factory=lambda: _ALL_NATIVE)
     deletes_counted: bool = True
     exact_search: bool = False

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from ia_modules.vector_stores.capabilities import Capabilities
-from ia_modules.vector_stores.documents import DocumentBatch
+from ia_modules.vector_stores.documents import CheckedDocuments, DocumentBatch
 from ia_modules.vector_stores.errors import VectorStoreError
 from ia_modules.vector_stores.filters import MATCH_ALL, Node
 from ia_modules.vector_stores.models import IndexStats, SearchResult, VectorDocument
@@ -30,6 +31,9 @@ class Primitives(ABC):
 
     client_packages: ClassVar[tuple[str, ...]] = ()
     """Packages whose exceptions :meth:`_map_error` knows: the client's and those that it lets through."""
+
+    splits_batches: ClassVar[bool] = False
+    """Whether :meth:`_portions` is filled in."""
 
     loop_bound: bool = True
     """Whether a connection belongs to the event loop that made it."""
@@ -74,6 +78,16 @@ class Primitives(ABC):
     async def _namespaces(self) -> list[str]:
         """Namespaces with at least one document."""
 
+    def _check_documents(self, documents: CheckedDocuments) -> None:  # noqa: B027 - most databases hold anything
+        """Raise ``InvalidDocumentError`` for what this database can't hold; called before anything is sent."""
+
+    def _portions(self, batch: DocumentBatch) -> Iterator[DocumentBatch]:
+        """A batch in parts that the database takes in one request, in order; each is written and retried by itself.
+
+        The parts may be of a class derived from ``DocumentBatch``, to carry what was made for the request.
+        """
+        yield batch
+
     @abstractmethod
     async def _upsert(self, batch: DocumentBatch, namespace: str) -> None:
         """Write a batch; what existed under the same ids is replaced whole."""
@@ -93,6 +107,9 @@ class Primitives(ABC):
     async def _empty_namespace(self, namespace: str) -> int | None:
         """Delete all of a namespace and keep the index; how many there were."""
         return await self._delete_where(MATCH_ALL, namespace)
+
+    async def _settle(self) -> None:  # noqa: B027 - see below
+        """Wait until other stores can read what this one has written; most databases need no waiting."""
 
     @abstractmethod
     async def _search(self, request: SearchRequest) -> list[SearchResult]:

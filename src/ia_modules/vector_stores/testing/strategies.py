@@ -156,12 +156,13 @@ def texts() -> st.SearchStrategy[str | None]:
     return st.none() | st.just("") | st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 
 
-def vectors(dimension: int = 3) -> st.SearchStrategy[list[float]]:
-    """Vectors of about unit scale; small integers often, so that ties and zero vectors occur."""
+def vectors(dimension: int = 3, *, zero: bool = True) -> st.SearchStrategy[list[float]]:
+    """Vectors of about unit scale; small integers often, so that ties and, unless unwanted, zero vectors occur."""
     number = st.integers(-3, 3).map(float) | st.floats(-2, 2, width=32, allow_subnormal=False).map(
         lambda x: round(x, 3)
     )
-    return st.lists(number, min_size=dimension, max_size=dimension)
+    made = st.lists(number, min_size=dimension, max_size=dimension)
+    return made if zero else made.filter(any)
 
 
 def documents(dimension: int = 3, keys: st.SearchStrategy[str] | None = None) -> st.SearchStrategy[VectorDocument]:

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from ia_modules.vector_stores.capabilities import Capabilities
-from ia_modules.vector_stores.errors import UnsupportedOperationError, VectorStoreError
+from ia_modules.vector_stores.errors import InvalidDocumentError, UnsupportedOperationError, VectorStoreError
 from ia_modules.vector_stores.filters import Condition, Not, matches, normalize, operators_in
 from ia_modules.vector_stores.metrics import DistanceMetric
 from ia_modules.vector_stores.requests import IndexInfo
 from ia_modules.vector_stores.testing.case import Context, case, doc
 from ia_modules.vector_stores.testing.cases.filters import TABLE
 from ia_modules.vector_stores.testing.cases.identity import everything
-from ia_modules.vector_stores.testing.compare import holds, raises, same, same_ids, same_ranking
+from ia_modules.vector_stores.testing.compare import holds, raises, same, same_documents, same_ids, same_ranking
 from ia_modules.vector_stores.testing.faults import Primitive, wrapped
 from ia_modules.vector_stores.testing.filter_table import CONDITIONS
 from ia_modules.vector_stores.testing.model import Model
@@ -36,6 +36,7 @@ async def metrics(ctx: Context) -> None:
             model = Model(metric)
             model.upsert([doc(name, vector) for name, vector in vectors.items()])
             same_ranking((await store.search([1, 0.5, 0])).results, model.ranking([1, 0.5, 0]), 10, metric.value)
+            await store.settle()
             same(await ctx.again(store, metric=metric).count(), 3, f"count in an index of {metric.value}")
             continue
         what = f"create_index with {metric.value}, which is not declared"
@@ -80,6 +81,25 @@ async def dimensions(ctx: Context) -> None:
         await raises(call, UnsupportedOperationError, f"create_index({limit + 1})", str(limit))
         same(await other.index_exists(), False, "index_exists after a dimension was refused")
         ctx.gap(f"more than {limit:,} dimensions are refused")
+
+
+@case("9.2")
+async def document_sizes(ctx: Context) -> None:
+    """Text and metadata of half the limit come back, of more than it they are refused; without a limit, 200 KB do."""
+    limit = ctx.capabilities.max_document_bytes
+    size = 200_000 if limit is None else limit // 2
+    fitting = {"a": doc("a", text="x" * size), "b": doc("b", metadata={"key": "é" * (size // 2)})}
+    store = await ctx.store(fitting.values())
+    same_documents(await store.fetch(["a", "b"]), fitting, "fetch")
+    if limit is None:
+        return
+    for large in (doc("c", text="x" * limit), doc("c", metadata={"key": ["x" * 100] * (limit // 100)})):
+        what = "a document of more than max_document_bytes"
+        await raises(store.upsert([doc("d"), large], batch_size=1), InvalidDocumentError, what, "'c'")
+        call = store.update_metadata("a", {"key": "x" * limit})
+        await raises(call, InvalidDocumentError, "update_metadata beyond max_document_bytes", "'a'")
+    same_documents(await store.fetch(["a", "b", "c", "d"]), fitting, "fetch after documents were refused")
+    ctx.gap(f"more than {limit:,} bytes of metadata and text are refused")
 
 
 @case("9.2")
@@ -169,6 +189,7 @@ async def persistence(ctx: Context) -> None:
     """What a persistent provider has stored is there after every store was disconnected."""
     store = await ctx.store([doc("a", metadata={"n": 1})])
     await store.upsert([doc("b")], namespace="n")
+    await store.settle()
     await store.disconnect()
     if not ctx.capabilities.persistent:
         ctx.gap("documents end with the process, as declared")

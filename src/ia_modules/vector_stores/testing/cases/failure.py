@@ -91,6 +91,7 @@ async def waiting_and_deadlines(ctx: Context) -> None:
         await store.count()
         waited = time.monotonic() - started
     holds(waited >= 0.15, f"the retry came after {waited:.3f} s, Retry-After said 0.15 s")
+    await store.settle()
     hasty = ctx.again(store, timeout=0.2, retry_delay=0.0)
     try:
         await hasty.count()

@@ -290,9 +290,10 @@ def generated_filters(ctx: Context) -> None:
     @generated(ctx.scale, examples)
     def check(data: st.DataObject) -> None:
         metadatas = data.draw(st.lists(strategies.metadata(), min_size=1, max_size=8))
-        documents = [doc(f"d{i}", data.draw(strategies.vectors()), m) for i, m in enumerate(metadatas)]
+        vectors = strategies.vectors(zero=ctx.capabilities.zero_vectors)
+        documents = [doc(f"d{i}", data.draw(vectors), m) for i, m in enumerate(metadatas)]
         nodes = data.draw(st.lists(strategies.filters(depth=4), min_size=_FILTERS_EACH, max_size=_FILTERS_EACH))
-        query, k = data.draw(strategies.vectors()), data.draw(st.integers(1, 9))
+        query, k = data.draw(vectors), data.draw(st.integers(1, 9))
         ctx.run(example(documents, nodes, query, k))
 
     check()

@@ -118,6 +118,8 @@ async def the_default_namespace(ctx: Context) -> None:
     plain = await ctx.store([doc("x", metadata={"in": "default"})])
     tenant = ctx.again(plain, namespace="tenant")
     same((await tenant.upsert([doc("x", metadata={"in": "tenant"})]))["namespace"], "tenant", "where upsert writes")
+    await plain.settle()
+    await tenant.settle()
     for store, namespace, expected in (
         (plain, None, "default"),
         (plain, "", "default"),
@@ -133,6 +135,7 @@ async def the_default_namespace(ctx: Context) -> None:
         same(await store.count(Condition("in", "eq", expected), namespace), 1, f"count, {what}")
         same([one.metadata async for one in store.scan(namespace)], [{"in": expected}], f"scan, {what}")
     same((await tenant.delete(delete_all=True))["namespace"], "tenant", "what delete_all empties")
+    await tenant.settle()
     same(await plain.list_namespaces(), [""], "namespaces after the tenant emptied its own")
 
 
@@ -170,6 +173,7 @@ async def namespaces_come_and_go(ctx: Context) -> None:
     await store.delete(ids=["x"], namespace="a")
     same(await store.list_namespaces(), ["10", "Z", "a"], "namespaces after some were emptied")
     same((await store.get_stats()).total_vectors, 5, "total_vectors after some were emptied")
+    await store.settle()
     same(await ctx.again(store).list_namespaces(), ["10", "Z", "a"], "namespaces as a second store sees them")
     await store.search([1, 0, 0], namespace="never written")
     await store.fetch(["x"], namespace="never written")

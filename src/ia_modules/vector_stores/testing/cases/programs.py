@@ -117,7 +117,7 @@ def machine(ctx: Context, store: VectorStoreBase) -> type[RuleBasedStateMachine]
             self.run(store.disconnect())
             self.run(store.connect())
 
-        @rule(query=strategies.vectors().filter(lambda one: zero or any(one)), node=st.none() | filters())
+        @rule(query=strategies.vectors(zero=zero), node=st.none() | filters())
         def look_otherwise(self, query: list[float], node: Node | None) -> None:
             """Compare with another query and filter from here on."""
             self.query, self.node = query, node

@@ -244,6 +244,7 @@ async def an_index_of_another_kind(ctx: Context) -> None:
     store = ctx.open()
     await store.create_index(3, ctx.metric(), embedding_model="model-a", **ctx.target.options)
     await store.upsert([doc("a")])
+    await store.settle()
     for name, call in _FIRST_USES.items():
         error = await raises(call(ctx.again(store, dimension=4)), InvalidDimensionError, name, "3", "4")
         same((error.expected, error.given), (4, 3), f"expected and given of the error, {name}")

@@ -109,6 +109,7 @@ async def many_tasks_at_once(ctx: Context) -> None:
 async def first_use_by_many_tasks(ctx: Context) -> None:
     """A store that is not connected yet may be used by many tasks at once, and by several stores."""
     made = await ctx.store([doc("a")])
+    await made.settle()
     store, other = ctx.again(made), ctx.again(made)
 
     async def use(one: VectorStoreBase, i: int) -> None:
@@ -116,6 +117,8 @@ async def first_use_by_many_tasks(ctx: Context) -> None:
         same(await one.count(namespace=""), 1, "count")
 
     await gather_first(use(one, i) for i in range(12) for one in (store, other))
+    await store.settle()
+    await other.settle()
     same((await made.get_stats()).total_vectors, 13, "total_vectors")
 
 

@@ -194,6 +194,7 @@ async def an_index_that_is_not_there(ctx: Context) -> None:
     await other.create_index(3, metric)
     same(await store.count(), 0, "count after somebody else made the index again")
     await store.upsert([doc("b")])
+    await store.settle()
     same(await drained(other), ["b"], "what somebody else sees")
 
 
@@ -237,6 +238,7 @@ async def documents_that_are_not_there(ctx: Context) -> None:
 async def connecting(ctx: Context) -> None:
     """Connect and disconnect may be called at any time and any number of times; calls connect by themselves."""
     made = await ctx.store([doc("a", metadata={"n": 1})])
+    await made.settle()
     store = ctx.again(made)
     same(await store.count(), 1, "count before connect()")
     await store.connect()
@@ -246,6 +248,7 @@ async def connecting(ctx: Context) -> None:
         await store.disconnect()
         same([one.metadata for one in await store.fetch(["a"])], [{"n": 1}], "fetch after disconnect()")
         await store.upsert([doc("a", metadata={"n": 1})])
+    await store.settle()
     await ctx.again(made).disconnect()
     async with ctx.again(made) as entered:
         same((await entered.search([1, 0, 0])).total, 1, "results of a search inside `async with`")
