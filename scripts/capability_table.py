@@ -17,7 +17,7 @@ from ia_modules.vector_stores.metrics import DistanceMetric
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 START, END = "<!-- capabilities: start -->\n", "<!-- capabilities: end -->\n"
-PROVIDERS = ("memory", "chroma", "qdrant", "weaviate")
+PROVIDERS = ("memory", "chroma", "qdrant", "weaviate", "pinecone")
 
 
 def _runs(c: Capabilities) -> str:
@@ -63,6 +63,7 @@ ROWS: list[tuple[str, Callable[[Capabilities], str]]] = [
     ("batches of an upsert at a time", lambda c: str(c.parallel_batches)),
     ("zero vectors", lambda c: "yes; score 0 under cosine" if c.zero_vectors else "refused"),
     ("lengths of other vectors", _lengths),
+    ("bytes of metadata and text per document", lambda c: _limit(c.max_document_bytes)),
     ("`delete` counts what is gone", lambda c: "yes" if c.deletes_counted else "no, it says None"),
     ("one embedded index in several processes", _processes),
 ]

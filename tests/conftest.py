@@ -43,7 +43,7 @@ WEAVIATE_URL = os.environ.get("WEAVIATE_URL")
 WEAVIATES = ["double", "weaviate-server"] if WEAVIATE_URL else ["double"]
 
 TARGETS = ["memory", "chroma-memory", "chroma-folder", "chroma-server", "qdrant-memory", "qdrant-folder"]
-TARGETS += ["qdrant-stub-rest", "qdrant-stub-grpc", "weaviate-double"]
+TARGETS += ["qdrant-stub-rest", "qdrant-stub-grpc", "weaviate-double", "pinecone-emulator", "pinecone-lagging"]
 if QDRANT_URL:
     TARGETS += ["qdrant-server", "qdrant-grpc"]
 if WEAVIATE_URL:
@@ -151,6 +151,24 @@ def double_config(server: Any) -> dict[str, object]:
     }
 
 
+@pytest.fixture(scope="session")
+def pinecone_server() -> Iterator[Any]:
+    """Our emulator of Pinecone; like ``pinecone_emulator``, but for all tests of a session together."""
+    from ia_modules.vector_stores.emulator.pinecone import serving
+
+    with serving() as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def lagging_pinecone() -> Iterator[Any]:
+    """The same, with reads that see what was written 50 milliseconds later."""
+    from ia_modules.vector_stores.emulator.pinecone import serving
+
+    with serving(lag=0.05) as emulator:
+        yield emulator
+
+
 @contextmanager
 def imported_quietly() -> Iterator[None]:
     """Keep the warning filters, which the import of Weaviate's client changes."""
@@ -194,6 +212,10 @@ def store_config(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[...
         where |= request.getfixturevalue("weaviate_double")
     elif target == "weaviate-server":
         where |= weaviate_server()
+    elif target == "pinecone-emulator":
+        where |= {"host": request.getfixturevalue("pinecone_server").url}
+    elif target == "pinecone-lagging":
+        where |= {"host": request.getfixturevalue("lagging_pinecone").url}
     elif target.endswith("-memory"):
         where |= {"path": f":memory:{index}"}
     elif target.endswith("-folder"):

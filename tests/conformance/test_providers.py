@@ -10,6 +10,7 @@ import pytest
 from conftest import QDRANT_URL, WEAVIATE_URL, qdrant_server, weaviate_server
 from ia_modules.vector_stores import VectorStoreConfig
 from ia_modules.vector_stores.providers.chroma.layout import collection_name
+from ia_modules.vector_stores.providers.pinecone.layout import namespace_name, record_id
 from ia_modules.vector_stores.providers.qdrant.layout import namespace_value, point_id
 from ia_modules.vector_stores.providers.weaviate.layout import mark, tenant_name
 from ia_modules.vector_stores.testing import ConformanceTarget
@@ -36,7 +37,14 @@ def weaviate_names(index: str, namespace: str) -> Iterable[str]:
     return [tenant, f"_u{tenant}", tenant.upper(), mark("_ia_ns", namespace, element=False)]
 
 
+def pinecone_names(index: str, namespace: str) -> Iterable[str]:
+    """The namespace as Pinecone has it, and what a record, a field or a filter could be mistaken for."""
+    name = namespace_name(namespace)
+    return [name, f"ia--{name}", record_id(name), namespace_name(name), f'{{"~t": "{name}"}}']
+
+
 PARAMS = ["memory", "chroma-folder", "chroma-server", "qdrant-memory", "qdrant-folder", "weaviate-double"]
+PARAMS += ["pinecone-emulator", "pinecone-lagging"]
 if QDRANT_URL:
     PARAMS += ["qdrant-server", "qdrant-grpc"]
 if WEAVIATE_URL:
@@ -47,6 +55,11 @@ if WEAVIATE_URL:
 def conformance_target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ConformanceTarget:
     if request.param == "memory":
         return ConformanceTarget(VectorStoreConfig(provider="memory", path="kit", index_name="kit"))
+    if request.param.startswith("pinecone-"):
+        lagging = request.param == "pinecone-lagging"
+        emulator = request.getfixturevalue("lagging_pinecone" if lagging else "pinecone_server")
+        config = VectorStoreConfig(provider="pinecone", host=emulator.url, index_name="kit")
+        return ConformanceTarget(config, crafted=pinecone_names)
     if request.param.startswith("weaviate-"):
         where = weaviate_server() if request.param == "weaviate-server" else request.getfixturevalue("weaviate_double")
         return ConformanceTarget(VectorStoreConfig(**where, index_name="kit"), crafted=weaviate_names)

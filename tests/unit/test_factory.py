@@ -54,7 +54,9 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
 @pytest.mark.parametrize("source", [{"provider": "chrome"}, "chrome", "chrome://h:1/i", "chrome:///i"])
 async def test_an_unknown_provider_is_told_the_known_ones(source: Any) -> None:
     given = {"index_name": "i", **source} if isinstance(source, dict) else {}
-    with pytest.raises(ValueError, match=r"unknown provider 'chrome'; known: .*chroma, memory, .*qdrant, .*weaviate"):
+    with pytest.raises(
+        ValueError, match=r"unknown provider 'chrome'; known: .*chroma, memory, .*pinecone, .*qdrant, .*weaviate"
+    ):
         await create_vector_store(*[] if given else [source], **given)
 
 
@@ -64,7 +66,7 @@ async def test_no_provider_is_told_the_known_ones() -> None:
 
 
 def test_the_built_in_ones() -> None:
-    assert known_providers() == ["chroma", "memory", "qdrant", "weaviate"]
+    assert known_providers() == ["chroma", "memory", "pinecone", "qdrant", "weaviate"]
     assert provider_class("chroma") is ChromaVectorStore
     assert provider_class("memory") is MemoryVectorStore
 
@@ -72,7 +74,7 @@ def test_the_built_in_ones() -> None:
 @pytest.mark.parametrize("target", [FakeStore, "fakes:FakeStore"])
 async def test_a_registered_provider(target: Any) -> None:
     register_provider("fake", target)
-    assert known_providers() == ["chroma", "fake", "memory", "qdrant", "weaviate"]
+    assert known_providers() == ["chroma", "fake", "memory", "pinecone", "qdrant", "weaviate"]
     store = await create_vector_store(provider="fake", index_name="i")
     assert type(store) is FakeStore
     assert store.calls == ["open"]
@@ -109,7 +111,7 @@ def test_a_target_is_a_store(target: str) -> None:
 async def test_an_installed_package_brings_a_provider(installed: list[EntryPoint]) -> None:
     installed.append(EntryPoint("brought", "fakes:FakeStore", factory.ENTRY_POINT_GROUP))
     installed.append(EntryPoint("other", "fakes:FakeStore", "another.group"))
-    assert known_providers() == ["brought", "chroma", "memory", "qdrant", "weaviate"]
+    assert known_providers() == ["brought", "chroma", "memory", "pinecone", "qdrant", "weaviate"]
     assert type(await create_vector_store("brought:///i")) is FakeStore
     with pytest.raises(ValueError, match="known: brought, chroma, memory"):
         provider_class("other")
@@ -254,6 +256,8 @@ except MissingDependencyError as error:
         ("orjson", "qdrant://127.0.0.1:1/i"),
         ("weaviate", "weaviate://127.0.0.1:1/i"),
         ("orjson", "weaviate://127.0.0.1:1/i"),
+        ("pinecone", "pinecone://127.0.0.1:1/i"),
+        ("orjson", "pinecone://127.0.0.1:1/i"),
     ],
 )
 def test_a_missing_client_is_named_with_the_line_that_installs_it(package: str, url: str, tmp_path: Any) -> None:

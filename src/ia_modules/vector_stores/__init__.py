@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     )
     from ia_modules.vector_stores.providers.chroma import ChromaVectorStore
     from ia_modules.vector_stores.providers.memory import MemoryVectorStore
+    from ia_modules.vector_stores.providers.pinecone import PineconeVectorStore
     from ia_modules.vector_stores.providers.qdrant import QdrantVectorStore
     from ia_modules.vector_stores.providers.weaviate import WeaviateVectorStore
     from ia_modules.vector_stores.telemetry import OperationEvent
@@ -72,6 +73,7 @@ _HOME = {
     "OperationTimeoutError": "errors",
     "PartialFailureError": "errors",
     "PoolTimeoutError": "errors",
+    "PineconeVectorStore": "providers.pinecone",
     "QdrantVectorStore": "providers.qdrant",
     "WeaviateVectorStore": "providers.weaviate",
     "RateLimitError": "errors",
@@ -117,6 +119,7 @@ __all__ = [
     "OperationEvent",
     "OperationTimeoutError",
     "PartialFailureError",
+    "PineconeVectorStore",
     "PoolTimeoutError",
     "QdrantVectorStore",
     "RateLimitError",

@@ -33,7 +33,7 @@ class VectorStoreConfig(BaseModel):
     """How to reach one index of one database.
 
     Attributes:
-        provider: ``memory``, ``chroma``, ``qdrant``, ``weaviate``, or the name of a registered provider.
+        provider: ``memory``, ``chroma``, ``qdrant``, ``weaviate``, ``pinecone``, or the name of a registered provider.
         api_key: credential; shown in no repr, log, error or URL.
         host: name or address of the server; a URL such as ``https://host:443`` sets ``port`` and ``tls`` as well.
         port: TCP port; None for the provider's usual one.

@@ -18,6 +18,7 @@ ENTRY_POINT_GROUP = "ia_modules.vector_stores"
 _BUILT_IN = {
     "chroma": "ia_modules.vector_stores.providers.chroma:ChromaVectorStore",
     "memory": "ia_modules.vector_stores.providers.memory:MemoryVectorStore",
+    "pinecone": "ia_modules.vector_stores.providers.pinecone:PineconeVectorStore",
     "qdrant": "ia_modules.vector_stores.providers.qdrant:QdrantVectorStore",
     "weaviate": "ia_modules.vector_stores.providers.weaviate:WeaviateVectorStore",
 }

@@ -12,6 +12,7 @@ from ia_modules.vector_stores.filters import Condition, Node, Not, matches, pred
 from ia_modules.vector_stores.filters.compilers import compiler_for
 from ia_modules.vector_stores.testing.filter_table import CONDITIONS, DOCUMENTS
 from ia_modules.vector_stores.testing.strategies import trees
+from pinecone_filters import selects
 
 compiler = compiler_for("pinecone")
 
@@ -23,46 +24,6 @@ def storable(value: Any) -> bool:
 
 
 CORPUS = [d for d in (*DOCUMENTS, {"a": ["red", "Red"]}, {"a": "x", "a.b": ["1"]}) if all(map(storable, d.values()))]
-
-
-def kind(value: Any) -> str:
-    return "bool" if isinstance(value, bool) else "string" if isinstance(value, str) else "number"
-
-
-def equal(v: Any, x: Any) -> bool:
-    if isinstance(v, list):
-        return any(equal(item, x) for item in v)
-    if kind(v) != kind(x):
-        return False
-    return float(v) == float(x) if kind(x) == "number" else bool(v == x)
-
-
-def selects(native: dict[str, Any], document: dict[str, Any], *, negation_needs_value: bool) -> bool:
-    """Pinecone's answer; that to ``$ne`` and ``$nin`` without a value is not documented, so it is a parameter."""
-    ((key, operand),) = native.items()
-    if key in ("$and", "$or"):
-        assert len(operand) >= 2
-        parts = [selects(part, document, negation_needs_value=negation_needs_value) for part in operand]
-        return all(parts) if key == "$and" else any(parts)
-    assert not key.startswith("$")
-    ((operator, x),) = operand.items()
-    if operator == "$exists":
-        return (key in document) is x
-    if operator in ("$in", "$nin"):
-        assert len({kind(item) for item in x}) == 1
-    if key not in document:
-        return operator in ("$ne", "$nin") and not negation_needs_value
-    v = document[key]
-    match operator:
-        case "$eq" | "$ne":
-            return equal(v, x) is (operator == "$eq")
-        case "$in" | "$nin":
-            return any(equal(v, item) for item in x) is (operator == "$in")
-    assert kind(x) == "number"
-    if isinstance(v, list) or kind(v) != "number":
-        return False
-    v, x = float(v), float(x)
-    return {"$gt": v > x, "$gte": v >= x, "$lt": v < x, "$lte": v <= x}[operator]
 
 
 def check(node: Node) -> None:

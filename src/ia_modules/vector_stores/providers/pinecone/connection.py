@@ -1,0 +1,205 @@
+"""The connection to Pinecone: its asynchronous client, with requests to the index that are made here.
+
+Indexes are managed with the client's own methods. What reads and writes vectors goes through the connection of its
+``AsyncIndex``, whose methods are passed by: ``delete`` does not give the headers that say when it can be read, and
+vectors are written from arrays here. The client would try every request four times, with a budget of retries for the
+whole process; here it makes each one once, and the base class decides what follows.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from ia_modules.vector_stores.config import VectorStoreConfig
+from ia_modules.vector_stores.errors import AuthenticationError, ConnectionError, IndexNotFoundError
+from ia_modules.vector_stores.providers.packages import imported, require
+from ia_modules.vector_stores.providers.pinecone.errors import is_namespace_missing, status_of
+from ia_modules.vector_stores.providers.threads import finished
+
+__all__ = ["CONNECTION_OPTIONS", "Answer", "Connection"]
+
+CONNECTION_OPTIONS = frozenset({"headers", "proxy_url", "ssl_ca_certs"})
+
+_OLDEST_CLIENT = (10, 0)
+_NO_TIMEOUT = 86_400.0
+_CONNECTIONS = 0
+"""Connections at a time; 0 is what the client thinks fit, 20 on small machines. Looking for a free one takes longer the
+more there are."""
+_LOOPBACK = ("127.", "::1")
+_JSON = {"Content-Type": "application/json"}
+
+
+class Answer(NamedTuple):
+    """What a request was answered.
+
+    Attributes:
+        content: the JSON, read.
+        headers: by lower-case names.
+    """
+
+    content: Any
+    headers: Mapping[str, str]
+
+
+class Connection:
+    """One index of Pinecone, by way of its client.
+
+    Args:
+        config: host, key and options.
+        name: the index's name in Pinecone.
+    """
+
+    def __init__(self, config: VectorStoreConfig, name: str) -> None:
+        self._config = config
+        self._name = name
+        self._client: Any = None
+        self._index: Any = None
+        self._settings: dict[str, Any] = {}
+        self._once: Any = None
+        self._dumps: Any = None
+        self._loads: Any = None
+        self._numpy: int = 0
+
+    async def open(self) -> None:
+        """Make the client, and see whether Pinecone answers and knows the key.
+
+        Raises:
+            AuthenticationError: there is no key, or it is not accepted.
+            ConnectionError: there is no answer.
+            MissingDependencyError: the client is not installed.
+        """
+        pinecone = imported("pinecone", provider="pinecone")
+        require("pinecone", _OLDEST_CLIENT, provider="pinecone")
+        orjson = imported("orjson", provider="pinecone")
+        self._dumps, self._loads, self._numpy = orjson.dumps, orjson.loads, orjson.OPT_SERIALIZE_NUMPY
+        config = self._config
+        if config.secret is None and config.host is None:
+            raise AuthenticationError("Pinecone needs an api_key; pass api_key= or set IA_VECTORS_API_KEY")
+        self._once = pinecone.RetryConfig(max_retries=0)
+        self._settings = {
+            "api_key": config.secret or "none",  # what stands in for Pinecone may not ask for one
+            "additional_headers": dict(config.headers),
+            "timeout": _NO_TIMEOUT if config.timeout is None else config.timeout,
+            "proxy_url": config.options.get("proxy_url"),
+            "ssl_ca_certs": config.options.get("ssl_ca_certs"),
+            "connection_pool_maxsize": _CONNECTIONS,
+        }
+        self._client = pinecone.AsyncPinecone(**self._settings, host=self._control_host(), retry_config=self._once)
+        try:
+            await self.describe()
+        except BaseException:
+            await self.close()
+            raise
+
+    def _control_host(self) -> str | None:
+        config = self._config
+        if config.host is None:
+            return None
+        tls = config.tls
+        if tls is None:
+            tls = config.secret is not None and config.host != "localhost" and not config.host.startswith(_LOOPBACK)
+        host = f"[{config.host}]" if ":" in config.host else config.host
+        return f"{'https' if tls else 'http'}://{host}{'' if config.port is None else f':{config.port}'}"
+
+    async def close(self) -> None:
+        """Close all connections."""
+        both = self._index, self._client
+        self._client = self._index = None
+        await finished(_closed(both))
+
+    # Indexes
+
+    async def describe(self) -> Any:
+        """The client's model of the index, or None if there is none."""
+        try:
+            return await self._client.indexes.describe(self._name)
+        except Exception as error:
+            if status_of(error) == 404:
+                return None
+            raise
+
+    async def create(self, **arguments: Any) -> None:
+        """Create the index, without waiting until it is ready."""
+        await self._client.indexes.create(name=self._name, timeout=-1, **arguments)
+
+    async def delete(self) -> None:
+        """Delete the index, without waiting until it is gone."""
+        await self._client.indexes.delete(self._name, timeout=-1)
+
+    async def forget(self) -> None:
+        """Close the connection to the index, which may be another one the next time."""
+        index, self._index = self._index, None
+        if index is not None:
+            await finished(index.close())
+
+    # Records
+
+    def json(self, value: Any) -> bytes:
+        """A value as JSON; arrays have to be contiguous float32."""
+        data: bytes = self._dumps(value, option=self._numpy)
+        return data
+
+    async def post(self, path: str, body: Mapping[str, Any] | bytes) -> Answer:
+        """POST to the index."""
+        content = body if isinstance(body, bytes) else self.json(body)
+        return await self._ask(lambda http: http.post(path, content=content, headers=dict(_JSON)))
+
+    async def get(self, path: str, parameters: Sequence[tuple[str, str]]) -> Answer:
+        """GET from the index."""
+        return await self._ask(lambda http: http.get(path, params=parameters))
+
+    async def _ask(self, request: Callable[[Any], Awaitable[Any]]) -> Answer:
+        """The answer; an empty one if the namespace does not exist, as an empty one need not."""
+        index = self._index or await self._open_index()
+        try:
+            response = await request(index._http)  # noqa: SLF001 - see the top of this module
+        except Exception as error:
+            if is_namespace_missing(error):
+                return Answer({}, {})
+            if status_of(error) == 404 or _is_name_unknown(error):
+                await self._look_again(index, error)
+            raise
+        return Answer(self._loads(response.content), response.headers)
+
+    async def _open_index(self) -> Any:
+        from pinecone import AsyncIndex
+
+        model = await self.describe()
+        if model is None or not model.host:
+            raise IndexNotFoundError(f"index {self._name!r} does not exist")
+        if self._index is None:  # another task may have come first
+            index = AsyncIndex(host=model.host, **self._settings)
+            index._http._config = replace(index._http._config, retry_config=self._once)  # noqa: SLF001
+            self._index = index
+        return self._index
+
+    async def _look_again(self, index: Any, error: Exception) -> None:
+        """What it means that the index does not answer where it was."""
+        model = await self.describe()
+        if model is None:
+            raise IndexNotFoundError(f"index {self._name!r} does not exist") from error
+        if model.host.rpartition("://")[2].rstrip("/") != index.host.rpartition("://")[2].rstrip("/"):
+            if self._index is index:
+                await self.forget()
+            raise ConnectionError(f"index {self._name!r} has moved to another host") from error
+
+
+async def _closed(clients: Sequence[Any]) -> None:
+    for client in clients:
+        if client is not None:
+            await client.close()
+
+
+def _is_name_unknown(error: BaseException) -> bool:
+    """Whether a host's name could not be resolved, which is how an index that is gone looks."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        if isinstance(link, socket.gaierror):
+            return True
+        link = link.__cause__ or link.__context__
+    return False
