@@ -287,6 +287,32 @@ def conformance(
     run_plain(context, command)
 
 
+emulate = typer.Typer(name="emulate", help="Run a database's emulator, to test against.", no_args_is_help=True)
+app.add_typer(emulate)
+
+
+@emulate.command()
+def pinecone(
+    context: typer.Context,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where it listens; 0 for a free port.")] = 5080,
+    host: Annotated[str, typer.Option(help="Address it listens at. Nothing is encrypted.")] = "127.0.0.1",
+    folder: Annotated[Path | None, typer.Option(help="Where everything is kept; memory only if left out.")] = None,
+    api_key: Annotated[str | None, typer.Option(help="The only key it takes; any if left out.")] = None,
+    lag: Annotated[str, typer.Option(help="How late writes are seen: 200ms, 1.5s, or 3reads.")] = "0",
+    rate_limit: Annotated[
+        float | None, typer.Option(help="Requests per second to each namespace; no limit if left out.")
+    ] = None,
+) -> None:
+    """Run a Pinecone on this machine, until it is interrupted."""
+
+    def command() -> int:
+        from ia_modules.vector_stores.cli.emulating import emulate_pinecone
+
+        return emulate_pinecone(port, host, folder, api_key, lag, rate_limit)
+
+    run_plain(context, command)
+
+
 @app.command()
 def demo(
     context: typer.Context,
