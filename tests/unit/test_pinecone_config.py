@@ -108,6 +108,7 @@ def test_where_the_index_runs(options: dict[str, Any], deployment: dict[str, Any
 
 def test_the_other_options() -> None:
     info = IndexInfo(3, DistanceMetric.DOT_PRODUCT, "acme/model-1")
+    dotproduct = DENSE["_values"] | {"metric": "dotproduct"}
     options = {"sparse": True, "deletion_protection": True, "tags": {"team": "a"}, "spec": {"serverless": {}}}
     assert index_arguments(info, options) == {
         "schema": {
