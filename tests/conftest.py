@@ -162,10 +162,10 @@ def pinecone_server() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def lagging_pinecone() -> Iterator[Any]:
-    """The same, with reads that see what was written 50 milliseconds later."""
+    """The same, with reads that see what was written 20 milliseconds later."""
     from ia_modules.vector_stores.emulator.pinecone import serving
 
-    with serving(lag=0.05) as emulator:
+    with serving(lag=0.02) as emulator:
         yield emulator
 
 

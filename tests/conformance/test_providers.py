@@ -44,7 +44,7 @@ def pinecone_names(index: str, namespace: str) -> Iterable[str]:
 
 
 PARAMS = ["memory", "chroma-folder", "chroma-server", "qdrant-memory", "qdrant-folder", "weaviate-double"]
-PARAMS += ["pinecone-emulator", "pinecone-lagging"]
+PARAMS += ["pinecone-emulator"]
 if QDRANT_URL:
     PARAMS += ["qdrant-server", "qdrant-grpc"]
 if WEAVIATE_URL:
@@ -56,8 +56,7 @@ def conformance_target(request: pytest.FixtureRequest, tmp_path_factory: pytest.
     if request.param == "memory":
         return ConformanceTarget(VectorStoreConfig(provider="memory", path="kit", index_name="kit"))
     if request.param.startswith("pinecone-"):
-        lagging = request.param == "pinecone-lagging"
-        emulator = request.getfixturevalue("lagging_pinecone" if lagging else "pinecone_server")
+        emulator = request.getfixturevalue("pinecone_server")
         config = VectorStoreConfig(provider="pinecone", host=emulator.url, index_name="kit")
         return ConformanceTarget(config, crafted=pinecone_names)
     if request.param.startswith("weaviate-"):

@@ -111,12 +111,7 @@ def test_the_other_options() -> None:
     dotproduct = DENSE["_values"] | {"metric": "dotproduct"}
     options = {"sparse": True, "deletion_protection": True, "tags": {"team": "a"}, "spec": {"serverless": {}}}
     assert index_arguments(info, options) == {
-        "schema": {
-            "fields": {
-                "_values": DENSE["_values"] | {"metric": "dotproduct"},
-                "_sparse_values": {"type": "sparse_vector"},
-            }
-        },
+        "schema": {"fields": {"_values": dotproduct, "_sparse_values": {"type": "sparse_vector"}}},
         "spec": {"serverless": {}},
         "deletion_protection": "enabled",
         "tags": {"team": "a", "ia_embedding_model": "acme/model-1"},

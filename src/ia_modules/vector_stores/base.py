@@ -364,8 +364,8 @@ class VectorStoreBase(Primitives):
     async def settle(self) -> None:
         """Wait until other stores and processes can read what this store has written, too.
 
-        A store sees its own writes in any case. Where the database is eventually consistent, others see them later; call
-        this before telling them to look. The wait is bounded as the provider's option ``freshness_wait`` says.
+        A store sees its own writes in any case. Where the database is eventually consistent, others see them later;
+        call this before telling them to look. The wait is bounded as the provider's option ``freshness_wait`` says.
         """
         if self._is_connected():
             await self._run("settle", self._settle)

@@ -8,13 +8,21 @@ whole process; here it makes each one once, and the base class decides what foll
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ia_modules.vector_stores.config import VectorStoreConfig
-from ia_modules.vector_stores.errors import AuthenticationError, ConnectionError, IndexNotFoundError
+from ia_modules.vector_stores.errors import (
+    AuthenticationError,
+    ConnectionError,
+    IndexNotFoundError,
+    UnsupportedOperationError,
+)
 from ia_modules.vector_stores.providers.packages import imported, require
 from ia_modules.vector_stores.providers.pinecone.errors import is_namespace_missing, status_of
 from ia_modules.vector_stores.providers.threads import finished
@@ -50,15 +58,18 @@ class Connection:
     Args:
         config: host, key and options.
         name: the index's name in Pinecone.
+        gone: called when the index turns out to be gone, or another one than it was.
     """
 
-    def __init__(self, config: VectorStoreConfig, name: str) -> None:
+    def __init__(self, config: VectorStoreConfig, name: str, gone: Callable[[], None] = lambda: None) -> None:
         self._config = config
         self._name = name
+        self._gone = gone
         self._client: Any = None
         self._index: Any = None
         self._settings: dict[str, Any] = {}
         self._once: Any = None
+        self._trust: ssl.SSLContext | None = None
         self._dumps: Any = None
         self._loads: Any = None
         self._numpy: int = 0
@@ -84,10 +95,11 @@ class Connection:
             "additional_headers": dict(config.headers),
             "timeout": _NO_TIMEOUT if config.timeout is None else config.timeout,
             "proxy_url": config.options.get("proxy_url"),
-            "ssl_ca_certs": config.options.get("ssl_ca_certs"),
             "connection_pool_maxsize": _CONNECTIONS,
         }
-        self._client = pinecone.AsyncPinecone(**self._settings, host=self._control_host(), retry_config=self._once)
+        host = self._control_host()
+        tls = await self._tls(host)
+        self._client = pinecone.AsyncPinecone(**self._settings, host=host, ssl_verify=tls, retry_config=self._once)
         try:
             await self.describe()
         except BaseException:
@@ -103,6 +115,14 @@ class Connection:
             tls = config.secret is not None and config.host != "localhost" and not config.host.startswith(_LOOPBACK)
         host = f"[{config.host}]" if ":" in config.host else config.host
         return f"{'https' if tls else 'http'}://{host}{'' if config.port is None else f':{config.port}'}"
+
+    async def _tls(self, host: str | None) -> ssl.SSLContext:
+        """What the client connects with; it would read all certificates by itself, each time and on the event loop."""
+        if host is not None and host.startswith("http://"):
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # for nothing; it trusts nobody
+        if self._trust is None:
+            self._trust = await asyncio.to_thread(_trusting, self._config.options.get("ssl_ca_certs"))
+        return self._trust
 
     async def close(self) -> None:
         """Close all connections."""
@@ -170,8 +190,9 @@ class Connection:
         model = await self.describe()
         if model is None or not model.host:
             raise IndexNotFoundError(f"index {self._name!r} does not exist")
+        tls = await self._tls(model.host)
         if self._index is None:  # another task may have come first
-            index = AsyncIndex(host=model.host, **self._settings)
+            index = AsyncIndex(host=model.host, **self._settings | {"ssl_verify": tls})
             index._http._config = replace(index._http._config, retry_config=self._once)  # noqa: SLF001
             self._index = index
         return self._index
@@ -180,11 +201,25 @@ class Connection:
         """What it means that the index does not answer where it was."""
         model = await self.describe()
         if model is None:
+            self._gone()
             raise IndexNotFoundError(f"index {self._name!r} does not exist") from error
         if model.host.rpartition("://")[2].rstrip("/") != index.host.rpartition("://")[2].rstrip("/"):
+            self._gone()
             if self._index is index:
                 await self.forget()
             raise ConnectionError(f"index {self._name!r} has moved to another host") from error
+
+
+def _trusting(certificates: Any) -> ssl.SSLContext:
+    """Whom to trust: those in a file or a folder, or those that the client's packages bring."""
+    import httpx
+
+    if certificates is None:
+        return httpx.create_ssl_context()
+    path = Path(certificates)
+    if not path.exists():
+        raise UnsupportedOperationError(f"ssl_ca_certs={str(path)!r} does not exist")
+    return ssl.create_default_context(capath=path) if path.is_dir() else ssl.create_default_context(cafile=path)
 
 
 async def _closed(clients: Sequence[Any]) -> None:

@@ -98,8 +98,8 @@ class PineconeVectorStore(VectorStoreBase):
             raise ValueError("count_deletes is True or False")
         if config.path is not None:
             raise ValueError("pinecone is a service (api_key, host); it has no embedded form with a path")
-        self._connection = Connection(config, index_name(config.index_name))
         self._freshness = Freshness(float(wait))
+        self._connection = Connection(config, index_name(config.index_name), self._freshness.forget)
         self._turns = Turns()
         self._reader: Reader | None = None
 
