@@ -5,7 +5,7 @@
 
 A Qdrant server takes part if ``QDRANT_URL`` says where it is (``http://127.0.0.1:6333``); its gRPC port is the one
 after, or ``QDRANT_GRPC_PORT``. A Weaviate server takes part if ``WEAVIATE_URL`` says where it is
-(``http://127.0.0.1:8080``); its gRPC is on port 50051 of the same host, or at ``WEAVIATE_GRPC_URL`` (``host:port``).
+(``http://127.0.0.1:8080``); its gRPC is on port 50051 of the same host, or at ``WEAVIATE_GRPC_URL`` (``host:port``). Pinecone is our emulator.
 
 Timings on shared machines drift, so only ratios inside one run count: the contestants take turns on the same data in
 one process, in interleaved blocks, and a figure is the median of several rounds.
@@ -28,12 +28,13 @@ from bench.layer import imports, models, null_backend
 from bench.measure import Results, Row
 from bench.peak import peaks, streaming
 from bench.peers import compare_peers
+from bench.pinecone import PINECONE
 from bench.qdrant import QDRANT, QDRANT_SERVER, Server
 from bench.report import show, write_page, write_plot
 from bench.targets import CHROMA, open_target
 from bench.weaviate import WEAVIATE, WeaviateServer
 
-_TARGETS = ("model", "null", "memory", *CHROMA, *QDRANT, *WEAVIATE)
+_TARGETS = ("model", "null", "memory", *CHROMA, *QDRANT, *WEAVIATE, *PINECONE)
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -64,6 +65,8 @@ async def _measure(given: argparse.Namespace) -> Results:
         chosen = [name for name in chosen if name not in CHROMA]
     chosen = _without_qdrant(chosen, results.notes)
     chosen = _without_weaviate(chosen, results.notes)
+    if set(chosen) & set(PINECONE):
+        results.notes.append("Pinecone is our emulator, in a process of its own; its searches are exact.")
     if "model" in chosen:
         _add(results, models(given.rounds) + imports(given.rounds))
     if "null" in chosen:

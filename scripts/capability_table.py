@@ -56,7 +56,7 @@ ROWS: list[tuple[str, Callable[[Capabilities], str]]] = [
     ("outlives the process", lambda c: "yes" if c.persistent else "no"),
     ("metrics", _metrics),
     (f"the {len(OPERATORS)} filter operators", _native),
-    ("unfiltered search", lambda c: "exact" if c.exact_search else "approximate (HNSW)"),
+    ("unfiltered search", lambda c: "exact" if c.exact_search else "approximate"),
     ("several searches in one request", lambda c: "yes" if c.batch_search else "no"),
     ("limit of `top_k`", lambda c: _limit(c.max_top_k)),
     ("documents per request (more are split)", lambda c: _limit(c.max_batch_size)),

@@ -24,6 +24,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ia_modules.vector_stores import VectorStoreConfig
+from ia_modules.vector_stores.emulator.pinecone import serving
 from ia_modules.vector_stores.testing import CASES, RULES, ConformanceTarget, Outcome, Report, Scale, run_conformance
 from ia_modules.vector_stores.testing.rules import SECTIONS
 
@@ -63,6 +64,7 @@ def targets() -> Iterator[dict[str, ConformanceTarget]]:
         tempfile.TemporaryDirectory() as served,
         tempfile.TemporaryDirectory() as local,
         chroma_server(served) as port,
+        serving() as pinecone,
     ):
         configs = {
             "memory": VectorStoreConfig(provider="memory", path="kit", index_name="kit"),
@@ -82,6 +84,7 @@ def targets() -> Iterator[dict[str, ConformanceTarget]]:
             rpc = {"grpc_host": host, "grpc_port": int(port or 50051)} if host else {}
             weaviate = VectorStoreConfig(provider="weaviate", host=WEAVIATE_URL, index_name="kit", options=rpc)
             configs["weaviate, server"] = weaviate
+        configs["pinecone, emulator"] = VectorStoreConfig(provider="pinecone", host=pinecone.url, index_name="kit")
         yield {title: ConformanceTarget(config) for title, config in configs.items()}
 
 

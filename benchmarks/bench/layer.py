@@ -159,6 +159,7 @@ _IMPORTS = {
     "import of the chroma store": "from ia_modules.vector_stores import ChromaVectorStore",
     "import of the qdrant store": "from ia_modules.vector_stores import QdrantVectorStore",
     "import of the weaviate store": "from ia_modules.vector_stores import WeaviateVectorStore",
+    "import of the pinecone store": "from ia_modules.vector_stores import PineconeVectorStore",
 }
 
 

@@ -16,6 +16,7 @@ from bench.data import Data, documents, make_data, stream, with_uuids
 from bench.layer import child_environment
 from bench.measure import Budget, Row, ratio_row
 from bench.null import null_store
+from bench.pinecone import PINECONE
 from bench.qdrant import QDRANT
 from bench.targets import CHROMA, Target, open_target
 from bench.weaviate import WEAVIATE
@@ -88,7 +89,7 @@ def _run(target_name: str, way: str, count: int, dimension: int) -> float:
 
 def peaks(target_name: str, count: int, dimension: int, rounds: int = 1) -> list[Row]:
     """A bulk upsert against the raw client; the server's own memory is not counted. One round does: this is steady."""
-    if target_name not in (*CHROMA, *QDRANT, *WEAVIATE):
+    if target_name not in (*CHROMA, *QDRANT, *WEAVIATE, *PINECONE):
         return []
     taken: dict[str, list[float]] = {"raw": [], "list": [], "stream": []}
     for _ in range(rounds):

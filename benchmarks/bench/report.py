@@ -14,7 +14,16 @@ from bench.measure import Results, Row
 __all__ = ["show", "write_page", "write_plot"]
 
 _PACKAGES = ("numpy", "pydantic", "pydantic-core", "chromadb", "langchain-chroma", "llama-index-vector-stores-chroma")
-_PACKAGES += ("chroma-haystack", "qdrant-client", "weaviate-client", "grpcio", "protobuf", "orjson")
+_PACKAGES += (
+    "chroma-haystack",
+    "qdrant-client",
+    "weaviate-client",
+    "pinecone",
+    "uvicorn",
+    "grpcio",
+    "protobuf",
+    "orjson",
+)
 
 
 def _number(value: float) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from bench.contestants import SPARE, Contestant, NumpyByHand, Ours, RawChroma
 from bench.data import Data
+from bench.pinecone import PINECONE, PineconeTarget
 from bench.qdrant import QDRANT, QdrantTarget
 from bench.weaviate import WEAVIATE, WeaviateTarget
 from ia_modules.vector_stores import VectorStoreConfig
@@ -141,6 +142,10 @@ def open_target(name: str) -> Iterator[Target]:
         return
     if name in QDRANT:
         with QdrantTarget(name) as target:
+            yield target
+        return
+    if name in PINECONE:
+        with PineconeTarget() as target:
             yield target
         return
     if name in WEAVIATE:

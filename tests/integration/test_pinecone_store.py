@@ -533,9 +533,12 @@ async def test_a_url(emulator: PineconeEmulator) -> None:
 
 async def test_closing_leaves_nothing(store: PineconeVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
     await store.upsert([doc("a")])
-    http = store._connection._index._http
-    assert http._config.retry_config.max_retries == 0
+    wire, client = store._connection._index, store._connection._client
+    assert wire is not None
+    assert client._config.retry_config.max_retries == 0
+    assert wire._pool.connections
     await store.disconnect()
-    assert http._client.is_closed
+    assert wire._pool.connections == []
+    assert client._http._client.is_closed
     assert store._connection._index is None
     assert await store.count() == 1, "and a later call connects again"

@@ -1,9 +1,8 @@
-"""The connection to Pinecone: its asynchronous client, with requests to the index that are made here.
+"""The connection to Pinecone: its asynchronous client for indexes, and our own requests for records.
 
-Indexes are managed with the client's own methods. What reads and writes vectors goes through the connection of its
-``AsyncIndex``, whose methods are passed by: ``delete`` does not give the headers that say when it can be read, and
-vectors are written from arrays here. The client would try every request four times, with a budget of retries for the
-whole process; here it makes each one once, and the base class decides what follows.
+The client's ``AsyncIndex`` is passed by. Its ``delete`` does not give the headers that say when it can be read; it
+tries every request four times, with a budget of retries that one failing index uses up for the whole process, and can't
+be told not to; it drops connections that were idle for five seconds; and it does more around a request than ours.
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ia_modules.vector_stores.config import VectorStoreConfig
 from ia_modules.vector_stores.errors import (
@@ -25,31 +23,16 @@ from ia_modules.vector_stores.errors import (
 )
 from ia_modules.vector_stores.providers.packages import imported, require
 from ia_modules.vector_stores.providers.pinecone.errors import is_namespace_missing, status_of
+from ia_modules.vector_stores.providers.pinecone.wire import Answer, Wire
 from ia_modules.vector_stores.providers.threads import finished
 
-__all__ = ["CONNECTION_OPTIONS", "Answer", "Connection"]
+__all__ = ["CONNECTION_OPTIONS", "Connection"]
 
 CONNECTION_OPTIONS = frozenset({"headers", "proxy_url", "ssl_ca_certs"})
 
 _OLDEST_CLIENT = (10, 0)
 _NO_TIMEOUT = 86_400.0
-_CONNECTIONS = 0
-"""Connections at a time; 0 is what the client thinks fit, 20 on small machines. Looking for a free one takes longer the
-more there are."""
 _LOOPBACK = ("127.", "::1")
-_JSON = {"Content-Type": "application/json"}
-
-
-class Answer(NamedTuple):
-    """What a request was answered.
-
-    Attributes:
-        content: the JSON, read.
-        headers: by lower-case names.
-    """
-
-    content: Any
-    headers: Mapping[str, str]
 
 
 class Connection:
@@ -66,12 +49,11 @@ class Connection:
         self._name = name
         self._gone = gone
         self._client: Any = None
-        self._index: Any = None
-        self._settings: dict[str, Any] = {}
-        self._once: Any = None
+        self._index: Wire | None = None
+        self._timeout = _NO_TIMEOUT if config.timeout is None else config.timeout
+        self._key = config.secret or "none"  # what stands in for Pinecone may not ask for one
         self._trust: ssl.SSLContext | None = None
         self._dumps: Any = None
-        self._loads: Any = None
         self._numpy: int = 0
 
     async def open(self) -> None:
@@ -85,21 +67,20 @@ class Connection:
         pinecone = imported("pinecone", provider="pinecone")
         require("pinecone", _OLDEST_CLIENT, provider="pinecone")
         orjson = imported("orjson", provider="pinecone")
-        self._dumps, self._loads, self._numpy = orjson.dumps, orjson.loads, orjson.OPT_SERIALIZE_NUMPY
+        self._dumps, self._numpy = orjson.dumps, orjson.OPT_SERIALIZE_NUMPY
         config = self._config
         if config.secret is None and config.host is None:
             raise AuthenticationError("Pinecone needs an api_key; pass api_key= or set IA_VECTORS_API_KEY")
-        self._once = pinecone.RetryConfig(max_retries=0)
-        self._settings = {
-            "api_key": config.secret or "none",  # what stands in for Pinecone may not ask for one
-            "additional_headers": dict(config.headers),
-            "timeout": _NO_TIMEOUT if config.timeout is None else config.timeout,
-            "proxy_url": config.options.get("proxy_url"),
-            "connection_pool_maxsize": _CONNECTIONS,
-        }
         host = self._control_host()
-        tls = await self._tls(host)
-        self._client = pinecone.AsyncPinecone(**self._settings, host=host, ssl_verify=tls, retry_config=self._once)
+        self._client = pinecone.AsyncPinecone(
+            api_key=self._key,
+            host=host,
+            additional_headers=dict(config.headers),
+            timeout=self._timeout,
+            proxy_url=config.options.get("proxy_url"),
+            ssl_verify=await self._tls(host),
+            retry_config=pinecone.RetryConfig(max_retries=0),
+        )
         try:
             await self.describe()
         except BaseException:
@@ -165,45 +146,41 @@ class Connection:
     async def post(self, path: str, body: Mapping[str, Any] | bytes) -> Answer:
         """POST to the index."""
         content = body if isinstance(body, bytes) else self.json(body)
-        return await self._ask(lambda http: http.post(path, content=content, headers=dict(_JSON)))
+        return await self._ask(lambda wire: wire.post(path, content))
 
-    async def get(self, path: str, parameters: Sequence[tuple[str, str]]) -> Answer:
-        """GET from the index."""
-        return await self._ask(lambda http: http.get(path, params=parameters))
+    async def get(self, path: str, query: str) -> Answer:
+        """GET from the index; ``query`` as it stands in the address."""
+        return await self._ask(lambda wire: wire.get(path, query))
 
-    async def _ask(self, request: Callable[[Any], Awaitable[Any]]) -> Answer:
+    async def _ask(self, request: Callable[[Wire], Awaitable[Answer]]) -> Answer:
         """The answer; an empty one if the namespace does not exist, as an empty one need not."""
         index = self._index or await self._open_index()
         try:
-            response = await request(index._http)  # noqa: SLF001 - see the top of this module
+            return await request(index)
         except Exception as error:
             if is_namespace_missing(error):
                 return Answer({}, {})
             if status_of(error) == 404 or _is_name_unknown(error):
                 await self._look_again(index, error)
             raise
-        return Answer(self._loads(response.content), response.headers)
 
-    async def _open_index(self) -> Any:
-        from pinecone import AsyncIndex
-
+    async def _open_index(self) -> Wire:
         model = await self.describe()
         if model is None or not model.host:
             raise IndexNotFoundError(f"index {self._name!r} does not exist")
         tls = await self._tls(model.host)
         if self._index is None:  # another task may have come first
-            index = AsyncIndex(host=model.host, **self._settings | {"ssl_verify": tls})
-            index._http._config = replace(index._http._config, retry_config=self._once)  # noqa: SLF001
-            self._index = index
+            proxy = self._config.options.get("proxy_url")
+            self._index = Wire(model.host, self._key, self._config.headers, tls, self._timeout, proxy)
         return self._index
 
-    async def _look_again(self, index: Any, error: Exception) -> None:
+    async def _look_again(self, index: Wire, error: Exception) -> None:
         """What it means that the index does not answer where it was."""
         model = await self.describe()
         if model is None:
             self._gone()
             raise IndexNotFoundError(f"index {self._name!r} does not exist") from error
-        if model.host.rpartition("://")[2].rstrip("/") != index.host.rpartition("://")[2].rstrip("/"):
+        if model.host != index.host:
             self._gone()
             if self._index is index:
                 await self.forget()

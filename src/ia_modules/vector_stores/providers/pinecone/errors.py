@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from ia_modules.vector_stores.errors import (
@@ -15,15 +17,48 @@ from ia_modules.vector_stores.errors import (
 )
 from ia_modules.vector_stores.providers.statuses import LONGEST, Server, retry_after
 
-__all__ = ["is_namespace_missing", "map_error", "status_of"]
+__all__ = ["RefusedError", "is_namespace_missing", "map_error", "status_of"]
+
+
+class RefusedError(Exception):
+    """The answer to a request that Pinecone did not carry out.
+
+    Args:
+        status: HTTP status.
+        body: of the answer.
+        headers: by lower-case names.
+    """
+
+    def __init__(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        self.status = status
+        self.headers = headers
+        super().__init__(_reason(body))
+
+
+def _reason(body: bytes) -> str:
+    """What Pinecone says, without the JSON around it."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return body[:LONGEST].decode(errors="replace")
+    if isinstance(found, dict):
+        inner = found.get("error")
+        found = (inner.get("message") if isinstance(inner, dict) else inner) or found.get("message") or found
+    return str(found)[:LONGEST]
 
 
 def map_error(error: Exception) -> VectorStoreError | None:
     """One of our errors for one of the client's, or of what it is built on."""
+    if isinstance(error, RefusedError):
+        return _of_status(error.status, str(error), error.headers)
     package = type(error).__module__.partition(".")[0]
     text = (str(getattr(error, "message", "") or error) or type(error).__name__)[:LONGEST]
     if package == "httpx":
         return _SERVER.of_transport(error, text)
+    if package == "httpcore":
+        if type(error).__name__.endswith("Timeout"):
+            return OperationTimeoutError(f"the Pinecone server did not answer in time: {text}")
+        return ConnectionError(f"the Pinecone server can't be reached: {text}")
     if package in ("orjson", "json", "msgspec"):
         return VectorStoreError(f"Pinecone's answer can't be read: {text}")
     if package != "pinecone":
@@ -41,7 +76,9 @@ def map_error(error: Exception) -> VectorStoreError | None:
 
 
 def status_of(error: BaseException) -> int | None:
-    """The HTTP status of a client's exception, or None if it has none."""
+    """The HTTP status that an exception stands for, or None if it stands for none."""
+    if isinstance(error, RefusedError):
+        return error.status
     status = getattr(error, "status_code", None)
     return status if isinstance(status, int) and type(error).__module__.startswith("pinecone") else None
 

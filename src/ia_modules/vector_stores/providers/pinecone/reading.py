@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from ia_modules.vector_stores.filters import Node, Predicate
-from ia_modules.vector_stores.providers.pinecone.connection import Answer, Connection
+from ia_modules.vector_stores.providers.pinecone.connection import Connection
 from ia_modules.vector_stores.providers.pinecone.filtering import Filters, Prepared
 from ia_modules.vector_stores.providers.pinecone.freshness import Freshness
 from ia_modules.vector_stores.providers.pinecone.layout import namespace_name, namespace_of, record_id
 from ia_modules.vector_stores.providers.pinecone.records import Record, record
+from ia_modules.vector_stores.providers.pinecone.wire import Answer
 from ia_modules.vector_stores.providers.tasks import each
 
 __all__ = ["Reader"]
@@ -100,9 +101,9 @@ class Reader:
         found = await each(parts, lambda part: self._fetch(part, namespace, vectors=vectors), at_a_time=_REQUESTS)
         return {key: one for part in found for key, one in part.items()}
 
-    async def _fetch(self, keys: Sequence[str], namespace: str, *, vectors: bool) -> dict[str, Record]:
-        parameters = [*(("ids", key) for key in keys), ("namespace", namespace_name(namespace))]
-        content = (await self.connection.get("/vectors/fetch", parameters)).content
+    async def _fetch(self, keys: Iterable[str], namespace: str, *, vectors: bool) -> dict[str, Record]:
+        query = f"{'&'.join(keys)}&namespace={quote(namespace_name(namespace), safe='')}"
+        content = (await self.connection.get("/vectors/fetch", query)).content
         return {key: record(one, vectors=vectors) for key, one in (content.get("vectors") or {}).items()}
 
     async def listed(
@@ -117,10 +118,10 @@ class Reader:
             async with asyncio.TaskGroup() as group:
                 while True:
                     limit = min(_LISTED_AT_A_TIME, size)
-                    parameters = [("namespace", namespace_name(namespace)), ("limit", str(limit))]
+                    query = f"namespace={quote(namespace_name(namespace), safe='')}&limit={limit}"
                     if token is not None:
-                        parameters.append(("paginationToken", token))
-                    content = (await self.connection.get("/vectors/list", parameters)).content
+                        query += f"&paginationToken={quote(token, safe='')}"
+                    content = (await self.connection.get("/vectors/list", query)).content
                     keys = [one["id"] for one in content.get("vectors") or ()]
                     if keys:
                         reading.append(group.create_task(self.by_records(keys, namespace, vectors=vectors)))
@@ -187,14 +188,16 @@ def _passing(records: list[Record], passes: Predicate | None) -> list[Record]:
     return records if passes is None else [one for one in records if passes(one.metadata)]
 
 
-def _addresses(keys: Sequence[str]) -> Iterable[Sequence[str]]:
-    """Ids in parts that fit into an address."""
-    start = length = 0
-    for end, key in enumerate(keys):
-        own = len(quote(key, safe="")) + 5
-        if end > start and (length + own > _ADDRESS or end - start == _FETCHED_AT_A_TIME):
-            yield keys[start:end]
-            start, length = end, 0
-        length += own
-    if keys:
-        yield keys[start:]
+def _addresses(keys: Iterable[str]) -> Iterator[list[str]]:
+    """Ids as they stand in an address, in parts that fit into one."""
+    part: list[str] = []
+    length = 0
+    for key in keys:
+        one = f"ids={quote(key, safe='')}"
+        if part and (length + len(one) > _ADDRESS or len(part) == _FETCHED_AT_A_TIME):
+            yield part
+            part, length = [], 0
+        part.append(one)
+        length += len(one) + 1
+    if part:
+        yield part

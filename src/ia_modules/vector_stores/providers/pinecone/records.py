@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from struct import Struct
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,8 +70,18 @@ def record(given: Mapping[str, Any], *, vectors: bool) -> Record:
     """A record from JSON."""
     native = given.get("metadata") or {}
     metadata, text = decode(native)
-    vector = np.array(given["values"], dtype=np.float32) if vectors and given.get("values") else None
+    vector = _array(given["values"]) if vectors and given.get("values") else None
     return Record(document_id(given["id"], native), metadata, text, vector, native)
+
+
+def _array(values: list[float]) -> NDArray[np.float32]:
+    """Numbers as an array, at half the price of ``np.array``."""
+    return np.frombuffer(_packer(len(values)).pack(*values), np.float32)
+
+
+@lru_cache(maxsize=16)
+def _packer(count: int) -> Struct:
+    return Struct(f"={count}f")
 
 
 def portions(batch: DocumentBatch, dumps: Callable[[Any], bytes]) -> Iterator[Portion]:

@@ -82,7 +82,7 @@ class PineconeVectorStore(VectorStoreBase):
     """
 
     provider: ClassVar[str] = "pinecone"
-    client_packages: ClassVar[tuple[str, ...]] = ("pinecone", "httpx", "orjson", "msgspec")
+    client_packages: ClassVar[tuple[str, ...]] = ("pinecone", "httpx", "httpcore", "orjson", "msgspec")
     splits_batches: ClassVar[bool] = True
 
     def __init__(self, config: VectorStoreConfig) -> None:
