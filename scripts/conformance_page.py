@@ -2,7 +2,8 @@
 
 ``python scripts/conformance_page.py`` runs the kit (some twenty-five minutes) and writes the page. Tests compare its
 rules with those of the kit. A Qdrant server takes part if ``QDRANT_URL`` says where it is (its gRPC port is the one
-after), a Weaviate server if ``WEAVIATE_URL`` does (with ``WEAVIATE_GRPC_URL`` if gRPC is not on port 50051 there).
+after), a Weaviate server if ``WEAVIATE_URL`` does (with ``WEAVIATE_GRPC_URL`` if gRPC is not on port 50051 there). What
+the page says of stores that do not take part is kept, with the versions that it was found with.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import datetime
 import json
 import os
 import platform
+import re
 import socket
 import subprocess
 import sys
@@ -18,8 +20,9 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -88,7 +91,43 @@ def targets() -> Iterator[dict[str, ConformanceTarget]]:
         yield {title: ConformanceTarget(config) for title, config in configs.items()}
 
 
-def page(reports: dict[str, Report], scale: Scale) -> str:
+@dataclass
+class Kept:
+    """What the page says of stores that can't run here now, to be said again."""
+
+    marks: dict[str, dict[str, str]]
+    """By title and rule."""
+    refused: dict[str, str]
+    note: list[str]
+
+    @classmethod
+    def of(cls, text: str, reports: Collection[str]) -> Kept:
+        """From the page as it is, for the columns that are not among the new reports."""
+        kept = cls({}, {}, [])
+        titles: list[str] = []
+        for line in text.splitlines():
+            cells = [cell.strip() for cell in line.split("|")[1:-1]]
+            if line.startswith("| rule |"):
+                titles = cells[2:]
+            elif re.match(r"\| \d", line):
+                for title, mark in zip(titles, cells[-len(titles) :], strict=True):
+                    if title not in reports:
+                        kept.marks.setdefault(title, {})[cells[0]] = mark
+            elif (found := re.fullmatch(r"- (.*, [a-zA-Z]+): (.*)", line)) and found[1] in kept.marks:
+                kept.refused[found[1]] = found[2]
+        if kept.marks:
+            kept.note = [line for line in text.splitlines() if line.startswith("- Earlier")] or [
+                _earlier(text, list(kept.marks))
+            ]
+        return kept
+
+
+def _earlier(text: str, titles: Sequence[str]) -> str:
+    cases, versions = re.findall(r"^- (\d+ cases.*|Python.*)$", text, re.MULTILINE)[:2]
+    return f"- Earlier, with {cases}, {versions}: {'; '.join(titles)}"
+
+
+def page(reports: dict[str, Report], scale: Scale, kept: Kept) -> str:
     """The page in Markdown."""
     versions = {name: number for report in reports.values() for name, number in report.versions.items()}
     number_of_cases = f"{len(CASES)} cases of {len(RULES)} rules"
@@ -109,6 +148,7 @@ def page(reports: dict[str, Report], scale: Scale) -> str:
         "",
         f"- {number_of_cases}, with {generated}",
         f"- Python {platform.python_version()}, {packages}; {today}",
+        *kept.note,
         "- *holds*: every case passes. *refused*: the provider declares that it can't do a part of it, and refuses it",
         "  with the right error. *fails*: neither.",
         "",
@@ -117,18 +157,20 @@ def page(reports: dict[str, Report], scale: Scale) -> str:
         lines += [
             f"## {number}. {title}",
             "",
-            f"| rule | | {' | '.join(reports)} |",
-            "| --- " * (2 + len(reports)) + "|",
+            f"| rule | | {' | '.join([*reports, *kept.marks])} |",
+            "| --- " * (2 + len(reports) + len(kept.marks)) + "|",
         ]
         for rule in RULES.values():
             if rule.section == number:
                 marks = [_MARKS[one.verdict] for report in reports.values() for one in report.rules if one.rule == rule]
+                marks += [found[rule.id] for found in kept.marks.values()]
                 lines.append(f"| {rule.id} | {rule.text} | {' | '.join(marks)} |")
         lines.append("")
     lines += ["## What is refused", ""]
     for title, report in reports.items():
         gaps = dict.fromkeys(gap for one in report.rules for gap in one.gaps)
         lines.append(f"- {title}: {'; '.join(gaps) or 'nothing'}")
+    lines += [f"- {title}: {what}" for title, what in kept.refused.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -145,7 +187,7 @@ def main() -> None:
         for title, target in all_targets.items():
             print(f"{title} ...", flush=True)
             reports[title] = Report.of(target, run_conformance(target, CASES, scale=scale, progress=progress))
-    PAGE.write_text(page(reports, scale))
+    PAGE.write_text(page(reports, scale, Kept.of(PAGE.read_text(), reports)))
     if not all(report.conforms for report in reports.values()):
         sys.exit("some cases fail")
 

@@ -44,7 +44,7 @@ def test_conformance(conformance_target: Any, conformance_case: Case) -> None:
     if key not in _usable:
         check_target(target)
         _usable.add(key)
-    outcome = run_case(conformance_case, target, scale_of_environment())
+    outcome = run_case(conformance_case, target, scale_of_environment().times(target.scale))
     if outcome.verdict == "fails":
         rule = conformance_case.rule
         pytest.fail(f"rule {rule.id} is broken: {rule.text}\n{outcome.message}", pytrace=False)

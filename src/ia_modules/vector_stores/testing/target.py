@@ -31,12 +31,14 @@ class ConformanceTarget:
         config: where it is. The name of its index is what the names of the kit's own indexes begin with.
         store_class: the provider; by default the one that is registered under the config's name.
         options: keyword arguments of every ``create_index``.
+        scale: how much of what is generated elsewhere to generate here, for a database that takes long to answer.
         crafted: further names with which to try to reach a foreign namespace.
     """
 
     config: VectorStoreConfig
     store_class: type[VectorStoreBase] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    scale: float = 1.0
     crafted: Crafted | None = None
 
     @classmethod
