@@ -9,7 +9,7 @@ LIVE := qdrant-server or qdrant-grpc or weaviate-server or test_both
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .PHONY: help demo test lint types contracts unit integration conformance conformance-long conformance-page test-live beside \
-	benchmark format docs clean
+	benchmark contract format docs clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -34,7 +34,7 @@ unit: $(VENV)/.development ## tests that need no database server
 	$(BIN)/pytest $(PARALLEL) tests/unit tests/architecture
 
 integration: $(VENV)/.development ## tests against real databases, started by the tests themselves
-	$(BIN)/pytest tests/integration
+	$(BIN)/pytest $(PARALLEL) tests/integration tests/service
 
 conformance: $(VENV)/.development ## the conformance kit on every provider, and broken providers that it must catch
 	$(BIN)/pytest $(PARALLEL) tests/conformance -k "not ($(ALONE))"
@@ -54,6 +54,9 @@ test-live: $(VENV)/.development ## tests and conformance kit against the servers
 beside: $(VENV)/.development ## the built wheel beside PyPI's ia_modules, in an environment of its own
 	$(BIN)/python scripts/check_beside.py
 
+contract: $(VENV)/.development ## the emulator's answers against Pinecone's OpenAPI description; needs npm
+	$(BIN)/pytest tests/contract
+
 benchmark: $(VENV)/.development ## what the layer costs over the raw clients; writes docs/performance.md
 	$(BIN)/python benchmarks/overhead.py --output docs/performance
 
@@ -65,7 +68,7 @@ docs: $(VENV)/.development ## write the generated parts of the README again
 	$(BIN)/python scripts/capability_table.py --write
 
 clean: ## remove what was made
-	rm -rf $(VENV) .demo dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .demo .cache dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is %s (set PYTHON=...)" % sys.version.split()[0])'

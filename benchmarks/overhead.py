@@ -5,7 +5,8 @@
 
 A Qdrant server takes part if ``QDRANT_URL`` says where it is (``http://127.0.0.1:6333``); its gRPC port is the one
 after, or ``QDRANT_GRPC_PORT``. A Weaviate server takes part if ``WEAVIATE_URL`` says where it is
-(``http://127.0.0.1:8080``); its gRPC is on port 50051 of the same host, or at ``WEAVIATE_GRPC_URL`` (``host:port``). Pinecone is our emulator.
+(``http://127.0.0.1:8080``); its gRPC is on port 50051 of the same host, or at ``WEAVIATE_GRPC_URL`` (``host:port``).
+Pinecone is our emulator.
 
 Timings on shared machines drift, so only ratios inside one run count: the contestants take turns on the same data in
 one process, in interleaved blocks, and a figure is the median of several rounds.

@@ -158,7 +158,8 @@ def _request(scope: Scope, body: bytes) -> Request:
 
 async def _send(send: Send, answer: Answer, part: float = 1.0) -> None:
     body = answer.body()
-    headers = {"content-type": "application/json", "content-length": str(len(body)), **answer.headers}
+    headers = {"content-type": "application/json"} if body else {}
+    headers |= {"content-length": str(len(body)), **answer.headers}
     encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
     sent = body[: int(len(body) * part)]

@@ -50,7 +50,10 @@ def create_namespace(call: Call) -> Answer:
     if name == DEFAULT_NAMESPACE:
         raise RefusedError(f"A namespace needs a name other than {DEFAULT_NAMESPACE}, which is reserved")
     schema = typed(body, "schema", dict)
-    for field, config in (typed(schema or {}, "fields", dict) or {}).items():
+    fields = None if schema is None else typed(schema, "fields", dict)
+    if schema is not None and fields is None:
+        raise RefusedError("schema must have fields")
+    for field, config in (fields or {}).items():
         if not isinstance(config, dict) or config.get("filterable") is not True:
             raise RefusedError(
                 f"Field '{field}' is set to filterable: false. Only filterable: true is supported. "
