@@ -153,7 +153,7 @@ class PineconeTarget:
 
         return PineconeVectorStore(self._config(self.prefix, 1)).capabilities.parallel_batches
 
-    def same(self, ours: Ours) -> Contestant | None:
+    def same(self, ours: Ours) -> Contestant | None:  # noqa: ARG002 - the signature is given
         # Searches are exact, so two indexes of the same data are as good as one.
         return None
 
