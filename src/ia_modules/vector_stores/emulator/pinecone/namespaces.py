@@ -30,12 +30,13 @@ class Upsert:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Records that are there get new vectors or more metadata."""
+    """Records that are there get new vectors, more metadata, or less."""
 
     ids: list[str]
     dense: NDArray[np.float32] | None
     sparse: Sparse | None
     metadata: Metadata | None
+    removed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +146,9 @@ class Namespace:
                 self.exists = True
                 for record in records:
                     self.table.put(record)
-            case Patch(ids, dense, sparse, metadata):
+            case Patch(ids, dense, sparse, metadata, removed):
                 for one in ids:
-                    self.table.patch(one, dense, sparse, metadata)
+                    self.table.patch(one, dense, sparse, metadata, removed)
             case Delete(ids):
                 for one in ids:
                     self.table.remove(one)

@@ -129,12 +129,13 @@ def _floats(values: list[Any], what: str) -> NDArray[np.float32]:
     return array
 
 
-def metadata(value: Any, before: Mapping[str, Any] | None = None) -> Metadata | None:
+def metadata(value: Any, before: Mapping[str, Any] | None = None, most: int = limits.METADATA_BYTES) -> Metadata | None:
     """Metadata as it is stored: numbers are floats, nulls are gone; None if nothing is left.
 
     Args:
         value: what was sent; None for nothing.
         before: the metadata it is merged into.
+        most: bytes that there may be.
 
     Raises:
         RefusedError: a value can't be stored, or all of it is too large.
@@ -161,10 +162,8 @@ def metadata(value: Any, before: Mapping[str, Any] | None = None) -> Metadata | 
             )
     # Counted as it was sent: a stored number has a decimal point more.
     size = len(orjson.dumps({**(before or {}), **{key: item for key, item in value.items() if item is not None}}))
-    if size > limits.METADATA_BYTES:
-        raise RefusedError(
-            f"metadata size is {size} bytes, which exceeds the limit of {limits.METADATA_BYTES} bytes per vector"
-        )
+    if size > most:
+        raise RefusedError(f"metadata size is {size} bytes, which exceeds the limit of {most} bytes per vector")
     return merged or None
 
 

@@ -176,11 +176,12 @@ class Storage:
         if row is None:
             return
         before = _record(*row)
+        merged = {**(before.metadata or {}), **(change.metadata or {})}
         after = Record(
             id,
             before.dense if change.dense is None else change.dense,
             before.sparse if change.sparse is None else change.sparse,
-            {**(before.metadata or {}), **(change.metadata or {})} or None,
+            {key: value for key, value in merged.items() if key not in change.removed} or None,
         )
         self._file.execute(_PUT, (number, *_columns(after)))
 

@@ -82,7 +82,12 @@ class Table:
         self.version += 1
 
     def patch(
-        self, id: str, dense: NDArray[np.float32] | None, sparse: Sparse | None, changes: Metadata | None
+        self,
+        id: str,
+        dense: NDArray[np.float32] | None,
+        sparse: Sparse | None,
+        changes: Metadata | None,
+        removed: tuple[str, ...] = (),
     ) -> None:
         """Replace the vectors that are given and merge the metadata; nothing happens if there is no such record."""
         row = self.rows.get(id)
@@ -92,8 +97,9 @@ class Table:
             self._set_dense(row, dense)
         if sparse is not None:
             self._set_sparse(row, sparse)
-        if changes:
-            self.metadata[row] = {**(self.metadata[row] or {}), **changes}
+        if changes or removed:
+            merged = {**(self.metadata[row] or {}), **(changes or {})}
+            self.metadata[row] = {key: value for key, value in merged.items() if key not in removed} or None
         self.version += 1
 
     def remove(self, id: str) -> None:

@@ -1,8 +1,8 @@
-"""The data plane of an index: which function answers which request of the Vectors API."""
+"""The data plane of an index: which function answers which request."""
 
 from __future__ import annotations
 
-from ia_modules.vector_stores.emulator.pinecone import limits, naming, reading, writing
+from ia_modules.vector_stores.emulator.pinecone import documents, limits, naming, reading, writing
 from ia_modules.vector_stores.emulator.pinecone.calls import Call, RateLimit
 from ia_modules.vector_stores.emulator.pinecone.engine import Engine
 from ia_modules.vector_stores.emulator.pinecone.routes import Routes
@@ -26,6 +26,9 @@ class DataPlane:
         self._vectors.add("GET", "/vectors/fetch", reading.fetch)
         self._vectors.add("POST", "/vectors/fetch_by_metadata", reading.fetch_by_metadata)
         self._vectors.add("GET", "/vectors/list", reading.list_ids)
+        self._documents: Routes[Call] = Routes()
+        for verb, function in documents.ROUTES.items():
+            self._documents.add("POST", f"/namespaces/{{name}}/documents/{verb}", function)
         self._any: Routes[Call] = Routes()
         self._any.add("POST", "/describe_index_stats", naming.stats)
         self._any.add("GET", "/namespaces", naming.list_namespaces)
@@ -52,6 +55,12 @@ class DataPlane:
                 413,
             )
         call = Call(self._engine, index, request, self._rate)
+        if request.segments[2:3] == ("documents",):
+            if not index.definition.documents:
+                raise RefusedError(
+                    "This index has no document schema: the Vectors API serves it, not the Documents API"
+                )
+            return self._documents.answer(request, call)
         if request.segments[0] not in ("vectors", "query"):
             return self._any.answer(request, call)
         if index.definition.documents:
