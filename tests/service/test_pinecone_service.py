@@ -1194,6 +1194,93 @@ def test_the_vectors_api_of_an_index_of_documents(pinecone: Pinecone, method: st
     assert index.refused(path, body, method=method)
 
 
+# -- documents
+
+
+@pytest.fixture
+def documents(pinecone: Pinecone) -> Index:
+    return pinecone.index("documents")
+
+
+def about(index: Index, verb: str, status: int = 200, **body: Any) -> Any:
+    """The content of an answer of the Documents API."""
+    answer = index.send("POST", f"/namespaces/{index.space}/documents/{verb}", body)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def put_documents(index: Index, *given: dict[str, Any]) -> Any:
+    answer = about(index, "upsert", 202, documents=list(given))
+    names = [one["_id"] for one in given]
+    index.until(lambda: len(about(index, "fetch", ids=names)["documents"]) == len(names))
+    return answer
+
+
+WORDS = {"indices": [1, 3], "values": [2.0, 0.5]}
+NEAR = {"type": "dense_vector", "field": "embedding", "values": [1.0, 0.0, 0.0]}
+
+
+def test_documents_come_back(documents: Index) -> None:
+    """Upserts of documents answer 202, and a fetch gives all fields, numbers as doubles, unless it names some."""
+    a = {"_id": "a", "embedding": [1.0, 0.0, 0.0], "words": WORDS, "n": 1, "tags": ["x"]}
+    assert put_documents(documents, a)["upserted_count"] == 1
+    assert about(documents, "fetch", ids=["a", "gone"])["documents"] == {"a": a}
+    assert about(documents, "fetch", ids=["a"], include_fields=["n"])["documents"] == {"a": {"_id": "a", "n": 1}}
+
+
+def test_a_search_of_documents_gives_ids_and_scores(documents: Index) -> None:
+    """A search of documents gives ``_id`` and ``_score`` unless fields are named, and none without the scored field."""
+    put_documents(documents, {"_id": "a", "embedding": [2.0, 0.0, 0.0], "n": 1}, {"_id": "b", "words": WORDS})
+    documents.until(lambda: about(documents, "search", score_by=[NEAR], top_k=5)["matches"])
+    (match,) = about(documents, "search", score_by=[NEAR], top_k=5)["matches"]
+    assert set(match) == {"_id", "_score"}
+    (match,) = about(documents, "search", score_by=[NEAR], top_k=5, include_fields=["n"])["matches"]
+    assert set(match) == {"_id", "_score", "n"}
+
+
+def test_documents_are_patched(documents: Index) -> None:
+    """An update of documents sets and removes fields, and does nothing where there is no document."""
+    put_documents(documents, {"_id": "a", "words": WORDS, "old": "x"})
+    patches = [{"_id": "a", "new": "y", "_remove_fields": ["old"]}, {"_id": "gone", "new": "y"}]
+    about(documents, "update", 202, documents=patches)
+    wanted = {"a": {"_id": "a", "new": "y"}}
+    fields = {"ids": ["a", "gone"], "include_fields": ["new", "old"]}
+    documents.until(lambda: about(documents, "fetch", **fields)["documents"] == wanted)
+    assert about(documents, "fetch", **fields)["documents"] == wanted
+
+
+def test_deleting_documents_by_filter_counts(documents: Index) -> None:
+    """A delete of documents answers 202 and, by a filter, how many match."""
+    put_documents(documents, *({"_id": f"d{i}", "words": WORDS, "n": i} for i in range(4)))
+    assert about(documents, "delete", 202, filter={"n": {"$lt": 2}})["matched_records"] == 2
+    about(documents, "delete", 202, ids=["d2", "gone"])
+    documents.until(lambda: len(about(documents, "list")["documents"]) == 1)
+    assert [one["_id"] for one in about(documents, "list")["documents"]] == ["d3"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"_id": "a", "n": 1},
+        {"_id": "a", "words": WORDS, "_x": 1},
+        {"_id": "a", "words": WORDS, "$x": 1},
+        {"_id": "a", "words": WORDS, "x" * 65: 1},
+        {"_id": "a", "words": WORDS, "n": None},
+        {"_id": "a", "embedding": [0.0, 0.0, 0.0]},
+    ],
+)
+def test_documents_that_are_refused(documents: Index, given: dict[str, Any]) -> None:
+    """What makes a document be refused, with status 400 and the control plane's form of an error."""
+    body = about(documents, "upsert", 400, documents=[given, {"_id": "b", "words": WORDS}])
+    assert body["error"]["code"] == "INVALID_ARGUMENT"
+    assert about(documents, "list")["documents"] == []
+
+
+def test_the_documents_api_of_an_index_of_vectors(cosine: Index) -> None:
+    """An index of vectors refuses the Documents API with 400."""
+    about(cosine, "upsert", 400, documents=[{"_id": "a", "words": WORDS}])
+
+
 # -- this file
 
 
