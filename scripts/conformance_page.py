@@ -8,6 +8,7 @@ the page says of stores that do not take part is kept, with the versions that it
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import json
 import os
@@ -176,6 +177,9 @@ def page(reports: dict[str, Report], scale: Scale, kept: Kept) -> str:
 
 def main() -> None:
     """Run the kit everywhere and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", metavar="TITLE", help="the store of this column; may be repeated")
+    only = parser.parse_args().only
     scale = Scale().times(float(os.environ.get("IA_CONFORMANCE_SCALE", "1")))
 
     def progress(outcome: Outcome) -> None:
@@ -185,6 +189,8 @@ def main() -> None:
     reports = {}
     with targets() as all_targets:
         for title, target in all_targets.items():
+            if only and title not in only:
+                continue
             print(f"{title} ...", flush=True)
             reports[title] = Report.of(target, run_conformance(target, CASES, scale=scale, progress=progress))
     PAGE.write_text(page(reports, scale, Kept.of(PAGE.read_text(), reports)))

@@ -1,4 +1,4 @@
-"""An emulator of Pinecone: the control plane and the Vectors API over HTTP, on one port of this machine.
+"""An emulator of Pinecone: the control plane and both APIs for data over HTTP, on one port of this machine.
 
 ```python
 from ia_modules.vector_stores.emulator.pinecone import serving
@@ -12,8 +12,9 @@ adds is for tests: writes that become visible late (``lag``), faults on demand (
 a folder that keeps everything.
 
 The modules, from the outside in: ``server`` (socket and thread), ``app`` (HTTP, with ``faults``), ``control`` and
-``vectors`` (which function answers what; those of the latter are in ``reading``, ``writing`` and ``naming``),
-``creating``, ``definitions``, ``records``, ``filters`` and ``checks`` (what a request may say), ``engine``,
+``vectors`` (which function answers what; those of the latter are in ``reading``, ``writing`` and ``naming``, and those
+of the Documents API in ``documents`` and ``document_search``), ``creating``, ``definitions``, ``records``,
+``document_fields``, ``filters`` and ``checks`` (what a request may say), ``engine``,
 ``namespaces``, ``table`` and ``search`` (what is stored, and how it is found), ``storage`` (the folder).
 """
 

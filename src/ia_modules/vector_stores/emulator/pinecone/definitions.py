@@ -52,6 +52,11 @@ class Definition:
         return next((name for name, one in self.fields.items() if one["type"] == "sparse_vector"), None)
 
     @property
+    def texts(self) -> set[str]:
+        """Names of the fields for full text search."""
+        return {name for name, one in self.fields.items() if one["type"] == "string"}
+
+    @property
     def dimension(self) -> int | None:
         """Length of the dense vectors; None if there are none."""
         return None if self.dense is None else self.fields[self.dense]["dimension"]

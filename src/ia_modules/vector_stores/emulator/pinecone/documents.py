@@ -1,12 +1,10 @@
-"""The Documents API: upsert, search, fetch, update, delete and list of documents with named fields."""
+"""The Documents API: upsert, fetch, update, delete and list of documents with named fields; for search see there."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from typing import Any
-
-import numpy as np
 
 from ia_modules.vector_stores.emulator.pinecone import limits
 from ia_modules.vector_stores.emulator.pinecone.calls import Call
@@ -21,30 +19,28 @@ from ia_modules.vector_stores.emulator.pinecone.checks import (
 )
 from ia_modules.vector_stores.emulator.pinecone.document_fields import (
     changes,
+    check_sizes,
     chosen_fields,
     document,
+    document_namespace,
     patch,
     shown,
-    wanted_filter,
 )
-from ia_modules.vector_stores.emulator.pinecone.namespaces import Clear, Delete, Namespace, Upsert
-from ia_modules.vector_stores.emulator.pinecone.records import Record, query_vector, sparse_vector
-from ia_modules.vector_stores.emulator.pinecone.search import nearest
+from ia_modules.vector_stores.emulator.pinecone.document_filters import selecting_filter
+from ia_modules.vector_stores.emulator.pinecone.document_search import search
+from ia_modules.vector_stores.emulator.pinecone.namespaces import Clear, Delete, Patches, Upsert
 from ia_modules.vector_stores.emulator.pinecone.wire import Answer, RefusedError
 
 __all__ = ["ROUTES"]
 
-_LATER = {"text": "full text search", "query_string": "full text search"}
-_EMBEDDED = ("embed", "sparse_embed")
 _UNITS = {"usage": {"read_units": 1}}
 
 
 def upsert(call: Call, namespace: str) -> Answer:
     """``POST …/documents/upsert``: all documents, or none if one is refused."""
-    name = call.name(namespace)
-    documents = _documents(call.request.json())
-    records = [document(value, call.definition) for value in documents]
-    _distinct(record.id for record in records)
+    name = call.name(document_namespace(namespace))
+    records = [document(value, call.definition) for value in _documents(call.request.json())]
+    _check_distinct(record.id for record in records)
     return call.write(name, Upsert(records), {"upserted_count": len(records)}, 202)
 
 
@@ -57,7 +53,7 @@ def _documents(body: dict[str, Any]) -> list[Any]:
     return documents
 
 
-def _distinct(ids: Iterable[str]) -> None:
+def _check_distinct(ids: Iterable[str]) -> None:
     seen: set[str] = set()
     for one in ids:
         if one in seen:
@@ -65,150 +61,82 @@ def _distinct(ids: Iterable[str]) -> None:
         seen.add(one)
 
 
-def search(call: Call, namespace: str) -> Answer:
-    """``POST …/documents/search``: the nearest documents by one of the vector fields."""
-    body = call.request.json()
-    clause = _clause(body)
-    top_k = typed(body, "top_k", int)
-    if top_k is None:
-        raise RefusedError("top_k is required")
-    in_range("top_k", top_k, limits.TOP_K)
-    index = call.definition
-    dense = sparse = None
-    if clause["type"] == "dense_vector":
-        _check_field(clause, index.dense, "dense_vector")
-        values = typed(clause, "values", list)
-        if not values:
-            raise RefusedError("dense_vector scoring requires a non-empty 'values' array")
-        dense = query_vector(values, index)
-    else:
-        _check_field(clause, index.sparse, "sparse_vector")
-        sparse = sparse_vector(clause.get("sparse_values") or {}, index)
-    chosen = chosen_fields(body, default=[])
-    seen = call.read(namespace)
-    wanted = wanted_filter(body, index)
-    rows = seen.matching(wanted) if wanted else np.array(sorted(seen.table.rows.values()), np.int64)
-    if dense is not None:
-        rows = np.array([row for row in rows.tolist() if seen.table.dense(row) is not None], np.int64)
-    metric = "dotproduct" if dense is None else index.metric
-    hits = nearest(seen.table, metric, dense, sparse, top_k, rows)
-    matches = [{"_score": hit.score} | shown(seen.table.record(hit.row), index, chosen) for hit in hits]
-    lsn = str(seen.indexed)
-    answer = Answer(
-        {"matches": matches, "namespace": seen.name, **_UNITS},
-        headers={"x-pinecone-max-indexed-lsn": lsn, "x-pinecone-lsn-reconciled": lsn},
-    )
-    answer.content = answer.body()
-    if len(answer.content) > limits.RESULT_BYTES:
-        raise RefusedError(f"Result is too large: {len(answer.content)} bytes, the limit is {limits.RESULT_BYTES}")
-    return answer
-
-
-def _clause(body: dict[str, Any]) -> dict[str, Any]:
-    """The one clause that there may be."""
-    clauses = typed(body, "score_by", list)
-    if not clauses or not all(isinstance(one, dict) for one in clauses):
-        raise RefusedError("score_by must be a non-empty array of objects")
-    for one in clauses:
-        kind = one.get("type")
-        if kind in _LATER:
-            raise RefusedError(f"The emulator has no {_LATER[kind]}", 501)
-        if kind in _EMBEDDED:
-            raise RefusedError("The emulator has no integrated embedding", 501)
-        if kind not in ("dense_vector", "sparse_vector"):
-            raise RefusedError(f"Unknown scoring type {kind!r}")
-    if len(clauses) > 1:
-        raise RefusedError("A dense_vector or sparse_vector clause can't be combined with other clauses")
-    found: dict[str, Any] = clauses[0]
-    return found
-
-
-def _check_field(clause: dict[str, Any], declared: str | None, kind: str) -> None:
-    named = typed(clause, "field", str) or next(iter(typed(clause, "fields", list) or ()), None)
-    if named is None or named != declared:
-        raise RefusedError(f"Field '{named}' is not a {kind} field of this index")
-
-
 def fetch(call: Call, namespace: str) -> Answer:
     """``POST …/documents/fetch``: documents by id, or a page of those that match a filter."""
     body = call.request.json()
-    ids, wanted = typed(body, "ids", list), wanted_filter(body, call.definition)
-    if (ids is None) == (wanted is None):
+    ids, wanted = typed(body, "ids", list), selecting_filter(body, call.definition)
+    token = typed(body, "pagination_token", str)
+    if bool(ids) == (wanted is not None):
         raise RefusedError("Exactly one of ids or filter must be provided")
-    chosen = chosen_fields(body, default=["*"])
-    content: dict[str, Any] = {}
-    if ids is not None:
-        names = record_ids(ids, limits.FETCH_IDS)
-        seen = call.read(namespace)
-        names = [one for one in dict.fromkeys(names) if one in seen.table.rows]
+    if token is not None and wanted is None:
+        raise RefusedError("pagination_token is only valid together with filter")
+    chosen = chosen_fields(body, nothing=["*"])
+    name = document_namespace(namespace)
+    more: dict[str, Any] = {}
+    if wanted is None:
+        given = record_ids(ids or [], limits.FETCH_IDS)
+        seen = call.read(name)
+        found = [one for one in dict.fromkeys(given) if one in seen.table.rows]
     else:
-        if not wanted:
-            raise RefusedError("filter must not be empty")
         limit = typed(body, "limit", int)
-        limit = (
-            limits.FETCH_BY_METADATA_DEFAULT
-            if limit is None
-            else in_range("limit", limit, limits.FETCH_BY_METADATA_LIMIT)
-        )
-        after = page_after(typed(body, "pagination_token", str))
-        seen = call.read(namespace)
-        found = seen.matching_ids(wanted)
-        start = bisect_right(found, after)
-        names = found[start : start + limit]
-        if start + limit < len(found):
-            content["pagination"] = next_page(names[-1])
-    documents = {one: shown(_at(seen, one), call.definition, chosen) for one in names}
-    return Answer({"documents": documents, "namespace": seen.name, **_UNITS, **content})
-
-
-def _at(seen: Namespace, name: str) -> Record:
-    return seen.table.record(seen.table.rows[name])
+        limit = limits.FETCH_BY_METADATA_DEFAULT if limit is None else limit
+        in_range("limit", limit, limits.FETCH_BY_METADATA_LIMIT)
+        after = page_after(token)
+        seen = call.read(name)
+        matching = seen.matching_ids(wanted)
+        start = bisect_right(matching, after)
+        found = matching[start : start + limit]
+        if start + limit < len(matching):
+            more["pagination"] = next_page(found[-1])
+    records = (seen.table.record(seen.table.rows[one]) for one in found)
+    documents = {record.id: shown(record, call.definition, chosen) for record in records}
+    return Answer({"documents": documents, "namespace": seen.name, **_UNITS, **more})
 
 
 def update(call: Call, namespace: str) -> Answer:
     """``POST …/documents/update``: some fields of documents that are named, or of all that match a filter."""
     body = call.request.json()
-    name = call.name(namespace)
-    documents, wanted = body.get("documents"), wanted_filter(body, call.definition)
-    if (documents is None) == (wanted is None):
-        raise RefusedError("Exactly one of documents or filter must be provided")
-    if wanted is None:
-        patches = [patch(value, call.definition) for value in _documents(body)]
-        _distinct(one.ids[0] for one in patches)
-        answer = Answer({}, 202)
-        for one in patches if call.index.writable(name) else ():
-            answer = call.write(name, one, {}, 202)
-        return answer
-    if not wanted:
-        raise RefusedError("filter must not be empty")
+    name = call.name(document_namespace(namespace))
+    wanted = selecting_filter(body, call.definition, writing=True)
     fields, removed = typed(body, "set_fields", dict) or {}, typed(body, "remove_fields", list) or []
-    if not fields and not removed:
-        raise RefusedError("set_fields or remove_fields is required")
-    ids = call.index.read(name).matching_ids(wanted)
-    change = changes(ids, fields, removed, call.definition)
-    content = {"matched_records": len(ids)}
-    return call.write(name, change, content, 202) if call.index.writable(name) else Answer(content, 202)
+    if (body.get("documents") is None) == (wanted is None):
+        raise RefusedError("Exactly one of documents or filter must be provided")
+    content: dict[str, Any] = {}
+    if wanted is None:
+        if fields or removed:
+            raise RefusedError("set_fields and remove_fields are only valid together with filter")
+        patches = [patch(value, call.definition) for value in _documents(body)]
+        _check_distinct(one.ids[0] for one in patches)
+    else:
+        if not fields and not removed:
+            raise RefusedError("set_fields or remove_fields is required")
+        ids = call.index.read(name).matching_ids(wanted)
+        patches = [changes(ids, fields, removed, call.definition)]
+        content = {"matched_records": len(ids)}
+    if not call.index.writable(name):
+        return Answer(content, 202)
+    for one in patches:
+        check_sizes(call.index.namespace(name), one)
+    return call.write(name, Patches(patches), content, 202)
 
 
 def delete(call: Call, namespace: str) -> Answer:
     """``POST …/documents/delete``: by ids, by a filter, or everything."""
     body = call.request.json()
-    name = call.name(namespace)
-    ids, wanted, everything = typed(body, "ids", list), wanted_filter(body, call.definition), flag(body, "delete_all")
-    if (ids is not None) + (wanted is not None) + everything != 1:
+    name = call.name(document_namespace(namespace))
+    ids, everything = typed(body, "ids", list), flag(body, "delete_all")
+    wanted = selecting_filter(body, call.definition, writing=True)
+    if bool(ids) + (wanted is not None) + everything != 1:
         raise RefusedError("Exactly one of ids, filter or delete_all must be provided")
-    if wanted == {}:
-        raise RefusedError("filter must not be empty")
-    if ids is not None:
-        ids = record_ids(ids, limits.DELETE_IDS)
+    ids = record_ids(ids, limits.DELETE_IDS) if ids else []
     if not call.index.writable(name):
         raise RefusedError("Namespace not found", 404)
     if everything:
         return call.write(name, Clear(), {}, 202)
-    if wanted is not None:
-        ids = call.index.read(name).matching_ids(wanted)
-        return call.write(name, Delete(ids), {"matched_records": len(ids)}, 202)
-    return call.write(name, Delete(ids or []), {}, 202)
+    if wanted is None:
+        return call.write(name, Delete(ids), {}, 202)
+    ids = call.index.read(name).matching_ids(wanted)
+    return call.write(name, Delete(ids), {"matched_records": len(ids)}, 202)
 
 
 def list_ids(call: Call, namespace: str) -> Answer:
@@ -220,9 +148,10 @@ def list_ids(call: Call, namespace: str) -> Answer:
     if prefix:
         record_id(prefix, "prefix")
     after = page_after(typed(body, "pagination_token", str))
-    seen = call.read(namespace)
+    seen = call.read(document_namespace(namespace))
     ids = seen.table.sorted_ids()
     start = max(bisect_right(ids, after), bisect_left(ids, prefix))
+    # ASCII has no character after DEL: this is where ids with the prefix end.
     end = bisect_left(ids, prefix + "\x80") if prefix else len(ids)
     page = ids[start : min(start + limit, end)]
     content: dict[str, Any] = {"documents": [{"_id": one} for one in page], "namespace": seen.name, **_UNITS}

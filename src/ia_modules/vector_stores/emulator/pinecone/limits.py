@@ -9,6 +9,8 @@ __all__: list[str] = []
 
 UPSERT_RECORDS = 1_000
 REQUEST_BYTES = 2 * 1024 * 1024
+DOCUMENT_BYTES = 2 * 1024 * 1024
+SCORE_CLAUSES = 100
 RESULT_BYTES = 4 * 1024 * 1024
 URL_BYTES = 16 * 1024  # not documented: what HTTP servers commonly allow
 

@@ -16,7 +16,7 @@ from ia_modules.vector_stores.emulator.pinecone.lag import Lag, Reads
 from ia_modules.vector_stores.emulator.pinecone.records import Metadata, Record, Sparse
 from ia_modules.vector_stores.emulator.pinecone.table import Table
 
-__all__ = ["Change", "Clear", "Create", "Delete", "Drop", "Namespace", "Patch", "Upsert"]
+__all__ = ["Change", "Clear", "Create", "Delete", "Drop", "Namespace", "Patch", "Patches", "Upsert"]
 
 _FILTERS = 32
 
@@ -37,6 +37,13 @@ class Patch:
     sparse: Sparse | None
     metadata: Metadata | None
     removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Patches:
+    """Several patches that are one change."""
+
+    patches: list[Patch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,7 @@ class Drop:
     """The namespace is deleted with all records."""
 
 
-Change = Upsert | Patch | Delete | Clear | Create | Drop
+Change = Upsert | Patch | Patches | Delete | Clear | Create | Drop
 
 
 @dataclass(slots=True)
@@ -149,6 +156,9 @@ class Namespace:
             case Patch(ids, dense, sparse, metadata, removed):
                 for one in ids:
                     self.table.patch(one, dense, sparse, metadata, removed)
+            case Patches(patches):
+                for patch in patches:
+                    self.apply(patch)
             case Delete(ids):
                 for one in ids:
                     self.table.remove(one)

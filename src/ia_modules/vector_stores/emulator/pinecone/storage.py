@@ -23,6 +23,7 @@ from ia_modules.vector_stores.emulator.pinecone.namespaces import (
     Drop,
     Namespace,
     Patch,
+    Patches,
     Upsert,
 )
 from ia_modules.vector_stores.emulator.pinecone.records import Record, Sparse
@@ -119,8 +120,10 @@ class Storage:
                     self._here(number, here=True)
                     self._file.executemany(_PUT, ((number, *_columns(record)) for record in records))
                 case Patch():
-                    for one in change.ids:
-                        self._patch(number, one, change)
+                    self._patch_all(number, change)
+                case Patches(patches):
+                    for patch in patches:
+                        self._patch_all(number, patch)
                 case Delete(ids):
                     self._file.executemany(
                         "DELETE FROM records WHERE namespace = ? AND id = ?", ((number, one) for one in ids)
@@ -169,6 +172,10 @@ class Storage:
 
     def _here(self, number: int, *, here: bool) -> None:
         self._file.execute("UPDATE namespaces SET here = ? WHERE number = ?", (here, number))
+
+    def _patch_all(self, number: int, change: Patch) -> None:
+        for one in change.ids:
+            self._patch(number, one, change)
 
     def _patch(self, number: int, id: str, change: Patch) -> None:
         rows = "SELECT id, dense, sparse, metadata FROM records WHERE namespace = ? AND id = ?"

@@ -37,9 +37,10 @@ T = TypeVar("T")
 
 _READERS = 4
 _PIECE_SECONDS = 0.06
+_PIECE_LONGEST = 0.09
 _PIECE_MIN = 8
 _PIECE_WHOLE = 100
-"""Up to so many rows of up to 768 numbers are never split: each piece costs a commit, whatever its size."""
+"""Up to so many rows of up to 768 numbers are split only where they take too long: each piece costs a commit."""
 LOCK_FILE = ".ia-vectors.lock"
 
 
@@ -53,6 +54,7 @@ class _Engine:
     def __init__(self, lock: Any) -> None:
         self.users = 0
         self.piece = 128
+        self.least = _PIECE_WHOLE
         self.readers = ThreadPoolExecutor(_READERS, thread_name_prefix="chroma-read")
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="chroma-write")
         self._lock = lock
@@ -219,8 +221,9 @@ class EmbeddedBackend:
         def replace() -> None:
             assert self._engine is not None
             start = 0
-            least = max(_PIECE_MIN, min(_PIECE_WHOLE, _PIECE_WHOLE * 768 // rows.embeddings.shape[1]))
             while start < len(rows):
+                least = self._engine.least
+                least = max(_PIECE_MIN, min(least, least * 768 // rows.embeddings.shape[1]))
                 piece = rows.part(start, max(least, self._engine.piece))
                 began = perf_counter()
                 old = handle.get(ids=piece.ids, include=[])["ids"]
@@ -238,6 +241,11 @@ class EmbeddedBackend:
         if seconds > _PIECE_SECONDS or rows == self._engine.piece:
             wanted = int(rows * _PIECE_SECONDS / max(seconds, 1e-6))
             self._engine.piece = max(_PIECE_MIN, min(wanted, 2 * self._engine.piece, 1024))
+        # Whole batches are worth a little more, but not on a machine where they take too long.
+        if seconds > _PIECE_LONGEST:
+            self._engine.least = max(_PIECE_MIN, int(rows * _PIECE_SECONDS / seconds))
+        elif seconds < _PIECE_SECONDS / 2 and rows >= self._engine.least:
+            self._engine.least = min(_PIECE_WHOLE, 2 * self._engine.least)
 
     async def rewrite(
         self, handle: Handle, document_id: str, change: Callable[[dict[str, Any] | None], dict[str, Any] | None]
