@@ -114,8 +114,8 @@ class Kept:
                 for title, mark in zip(titles, cells[-len(titles) :], strict=True):
                     if title not in reports:
                         kept.marks.setdefault(title, {})[cells[0]] = mark
-            elif (found := re.fullmatch(r"- (.*, [a-zA-Z]+): (.*)", line)) and found[1] in kept.marks:
-                kept.refused[found[1]] = found[2]
+            elif (found := re.match(r"- ([^:]+): ", line)) and found[1] in kept.marks:
+                kept.refused[found[1]] = line[found.end() :]
         if kept.marks:
             kept.note = [line for line in text.splitlines() if line.startswith("- Earlier")] or [
                 _earlier(text, list(kept.marks))
