@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ia_modules.vector_stores.metrics import DistanceMetric, clamp_cosine, distance_score, exact_scores
+from ia_modules.vector_stores.metrics import DistanceMetric, clamp_cosine, distance_score
 from ia_modules.vector_stores.models import SearchResult
 from ia_modules.vector_stores.providers.pinecone.errors import status_of
 from ia_modules.vector_stores.providers.pinecone.filtering import Prepared
 from ia_modules.vector_stores.providers.pinecone.layout import is_hashed, namespace_name
 from ia_modules.vector_stores.providers.pinecone.reading import Reader
 from ia_modules.vector_stores.providers.pinecone.records import Record, record
+from ia_modules.vector_stores.providers.ranking import best_of, of_usual_length, scored
 from ia_modules.vector_stores.requests import SearchRequest
-from ia_modules.vector_stores.vectors import Vector
 
 __all__ = ["search"]
 
@@ -29,7 +28,7 @@ _WHOLE = 100
 async def search(reader: Reader, request: SearchRequest) -> list[SearchResult]:
     """The best ``top_k`` documents that pass the filter."""
     if request.metric is DistanceMetric.COSINE:
-        request = _of_usual_length(request)
+        request = of_usual_length(request)
     prepared = reader.filters.of(request.filters)
     if prepared.passes is None:
         return _results(await _matches(reader, request, prepared, request.top_k), request)
@@ -43,15 +42,6 @@ async def search(reader: Reader, request: SearchRequest) -> list[SearchResult]:
             break
         limit = min(_WIDEST, limit * _WIDER)
     return await _by_hand(reader, request)
-
-
-def _of_usual_length(request: SearchRequest) -> SearchRequest:
-    """The same direction in a length that single precision can square."""
-    square = float(np.vdot(request.vector, request.vector))
-    if 1e-20 < square < 1e30:
-        return request
-    wide = request.vector.astype(np.float64)
-    return replace(request, vector=np.asarray(wide / np.linalg.norm(wide), dtype=np.float32))
 
 
 async def _matches(
@@ -92,15 +82,7 @@ async def _completed(
 
 async def _by_hand(reader: Reader, request: SearchRequest) -> list[SearchResult]:
     """The same search over all documents that may pass, one page after the other."""
-    best: list[SearchResult] = []
-    async for page in reader.walk(request.namespace, request.filters, vectors=True):
-        rows = [one.vector for one in page if one.vector is not None]
-        if rows:
-            scores = exact_scores(request.metric, np.stack(rows), request.vector).tolist()
-            best += [_scored(one, score, request) for one, score in zip(page, scores, strict=True)]
-            best.sort(key=lambda result: (-result.score, result.id))
-            del best[request.top_k :]
-    return best
+    return await best_of(reader.walk(request.namespace, request.filters, vectors=True), request)
 
 
 def _results(matches: list[tuple[Record, float]], request: SearchRequest) -> list[SearchResult]:
@@ -111,16 +93,5 @@ def _results(matches: list[tuple[Record, float]], request: SearchRequest) -> lis
             score = clamp_cosine(score)
         elif request.metric is DistanceMetric.EUCLIDEAN:
             score = distance_score(math.sqrt(max(0.0, score)))
-        results.append(_scored(one, score, request))
+        results.append(scored(one, score, request))
     return results
-
-
-def _scored(one: Record, score: float, request: SearchRequest) -> SearchResult:
-    with_metadata = request.include_metadata
-    return SearchResult(
-        id=one.id,
-        score=score,
-        metadata=one.metadata if with_metadata else {},
-        text=one.text if with_metadata else None,
-        vector=Vector.wrap(one.vector) if request.include_vectors and one.vector is not None else None,
-    )

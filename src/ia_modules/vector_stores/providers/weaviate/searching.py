@@ -6,18 +6,16 @@ import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from ia_modules.vector_stores.filters import MATCH_ALL, Node, Predicate, predicate
-from ia_modules.vector_stores.metrics import DistanceMetric, clamp_cosine, distance_score, exact_scores
+from ia_modules.vector_stores.metrics import DistanceMetric, clamp_cosine, distance_score
 from ia_modules.vector_stores.models import SearchResult
+from ia_modules.vector_stores.providers.ranking import best_of, of_usual_length, scored
 from ia_modules.vector_stores.providers.weaviate.collection import FIRST, MAX_RESULTS, Collection, Prepared
 from ia_modules.vector_stores.providers.weaviate.connection import rpc_error
 from ia_modules.vector_stores.providers.weaviate.errors import says
 from ia_modules.vector_stores.providers.weaviate.messages import by_ids as ids_filter
 from ia_modules.vector_stores.providers.weaviate.objects import Found
 from ia_modules.vector_stores.requests import SearchRequest
-from ia_modules.vector_stores.vectors import Vector
 
 __all__ = ["PAGE", "by_keys", "matching", "page_after", "search", "walk"]
 
@@ -32,18 +30,9 @@ _TOO_MANY = "query maximum results exceeded"
 async def search(collection: Collection, request: SearchRequest) -> list[SearchResult]:
     """The best ``top_k`` documents that pass the filter."""
     if request.metric is DistanceMetric.COSINE:
-        request = _of_usual_length(request)
+        request = of_usual_length(request)
     await collection.settled(request.namespace)
     return await collection.with_filter(request.filters, lambda prepared: _search(collection, request, prepared))
-
-
-def _of_usual_length(request: SearchRequest) -> SearchRequest:
-    """The same direction in a length that single precision can square."""
-    square = float(np.vdot(request.vector, request.vector))
-    if 1e-20 < square < 1e30 or not request.vector.any():
-        return request
-    wide = request.vector.astype(np.float64)
-    return replace(request, vector=np.asarray(wide / np.linalg.norm(wide), dtype=np.float32))
 
 
 async def _search(collection: Collection, request: SearchRequest, prepared: Prepared) -> list[SearchResult]:
@@ -82,15 +71,7 @@ async def _search(collection: Collection, request: SearchRequest, prepared: Prep
 
 async def _by_hand(collection: Collection, request: SearchRequest) -> list[SearchResult]:
     """The same search over all documents of the namespace, one page after the other."""
-    best: list[SearchResult] = []
-    async for page in walk(collection, request.namespace, predicate(request.filters), vectors=True):
-        rows = [one.vector for one in page if one.vector is not None]
-        if rows:
-            scores = exact_scores(request.metric, np.stack(rows), request.vector).tolist()
-            best += [_scored(one, score, request) for one, score in zip(page, scores, strict=True)]
-            best.sort(key=lambda result: (-result.score, result.id))
-            del best[request.top_k :]
-    return best
+    return await best_of(walk(collection, request.namespace, predicate(request.filters), vectors=True), request)
 
 
 async def walk(
@@ -166,15 +147,4 @@ def _result(one: Found, request: SearchRequest) -> SearchResult:
             score = distance_score(math.sqrt(max(0.0, distance)))
         case _:
             score = distance_score(distance)
-    return _scored(one, score, request)
-
-
-def _scored(one: Found, score: float, request: SearchRequest) -> SearchResult:
-    with_metadata = request.include_metadata
-    return SearchResult(
-        id=one.id,
-        score=score,
-        metadata=one.metadata if with_metadata else {},
-        text=one.text if with_metadata else None,
-        vector=Vector.wrap(one.vector) if request.include_vectors and one.vector is not None else None,
-    )
+    return scored(one, score, request)
