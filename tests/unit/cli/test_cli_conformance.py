@@ -29,7 +29,7 @@ def test_rules_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
         ["9.5", "refused"],
     ]
     assert "documents end with the process, as declared" in shown.out
-    assert lines[-1] == "10 cases of 6 rules: 5 hold, 1 refuse a part, as declared"
+    assert lines[-1] == "11 cases of 6 rules: 5 hold, 1 refuse a part, as declared"
     assert "1.3-namespaces-come-and-go" in shown.err
 
 
