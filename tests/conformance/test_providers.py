@@ -59,7 +59,7 @@ def conformance_target(request: pytest.FixtureRequest, tmp_path_factory: pytest.
         emulator = request.getfixturevalue("pinecone_server")
         config = VectorStoreConfig(provider="pinecone", host=emulator.url, index_name="kit")
         # Every call is an HTTP request here, or several, to an emulator that shares the processor.
-        return ConformanceTarget(config, crafted=pinecone_names, scale=0.25)
+        return ConformanceTarget(config, crafted=pinecone_names, scale=0.1)
     if request.param.startswith("weaviate-"):
         where = weaviate_server() if request.param == "weaviate-server" else request.getfixturevalue("weaviate_double")
         return ConformanceTarget(VectorStoreConfig(**where, index_name="kit"), crafted=weaviate_names)
