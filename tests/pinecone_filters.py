@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+
+from ia_modules.vector_stores.filters import Node, matches, predicate
+from ia_modules.vector_stores.filters.compilers import FilterCompiler
 
 
 def kind(value: Any) -> str:
@@ -43,3 +47,21 @@ def selects(native: dict[str, Any], document: dict[str, Any], *, negation_needs_
         return False
     v, x = float(v), float(x)
     return {"$gt": v > x, "$gte": v >= x, "$lt": v < x, "$lte": v <= x}[operator]
+
+
+def check(compiler: FilterCompiler, node: Node, documents: Iterable[tuple[dict[str, Any], dict[str, Any]]]) -> None:
+    """What is compiled selects the right documents, or, if it says so, some more; each comes as it is and as stored."""
+    compiled = compiler.compile(node)
+    test = predicate(compiled.node)
+    for document, stored in documents:
+        expected = matches(node, document)
+        assert test(document) == expected
+        if compiled.nothing:
+            assert not expected
+        elif compiled.native is not None:
+            for needed in (True, False):
+                selected = selects(compiled.native, stored, negation_needs_value=needed)
+                if compiled.exact:
+                    assert selected == expected, (node, compiled.native, document)
+                else:
+                    assert selected or not expected, (node, compiled.native, document)

@@ -289,6 +289,28 @@ async def test_changing_metadata_writes_what_changes(store: PineconeVectorStore,
     assert await store.count(Condition("tags", "eq", "x")) == 0
 
 
+async def test_a_record_that_is_written_whole_keeps_its_sparse_vector(
+    make: MakeStore, emulator: PineconeEmulator
+) -> None:
+    store = make()
+    await store.create_index(3, "dot_product", sparse=True)
+    sparse = {"indices": [1, 5], "values": [0.5, 2.0]}
+    vectors = [
+        {"id": "both", "values": [1, 0, 0], "sparseValues": sparse, "metadata": {"gone": "x"}},
+        {"id": "alone", "sparseValues": sparse, "metadata": {"gone": "x"}},
+    ]
+    with Wire(emulator) as wire:
+        wire.ask("POST", "/vectors/upsert", {"vectors": vectors})
+        for name in ("both", "alone"):
+            await store.update_metadata(name, {"gone": None})
+            found = wire.ask("GET", "/vectors/fetch", ids=name)["vectors"][name]
+            assert found["sparseValues"] == sparse
+            assert "gone" not in found["metadata"]
+    assert await store.count(not_(Condition("n", "gt", 5))) == 2
+    results = (await store.search([1, 0, 0], filters=not_(Condition("n", "gt", 5)))).results
+    assert "both" in [one.id for one in results]
+
+
 async def test_many_changes_of_one_document_at_once(store: PineconeVectorStore) -> None:
     await store.upsert([doc("a")])
     await asyncio.gather(*(store.update_metadata("a", {f"k{i}": float(i)}) for i in range(20)))

@@ -46,10 +46,10 @@ async def best_of(pages: AsyncIterator[Sequence[Read]], request: SearchRequest) 
     """The best of documents that come in pages, with their vectors, scored here."""
     best: list[SearchResult] = []
     async for page in pages:
-        rows = [one.vector for one in page if one.vector is not None]
-        if rows:
-            scores = exact_scores(request.metric, np.stack(rows), request.vector).tolist()
-            best += [scored(one, score, request) for one, score in zip(page, scores, strict=True)]
+        found = [(one, one.vector) for one in page if one.vector is not None]
+        if found:
+            scores = exact_scores(request.metric, np.stack([row for _, row in found]), request.vector).tolist()
+            best += [scored(one, score, request) for (one, _), score in zip(found, scores, strict=True)]
             best.sort(key=lambda result: (-result.score, result.id))
             del best[request.top_k :]
     return best

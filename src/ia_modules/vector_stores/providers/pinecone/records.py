@@ -52,6 +52,7 @@ class Record(NamedTuple):
         text: its text.
         vector: its vector, or None.
         native: the metadata as Pinecone has it.
+        sparse: a sparse vector beside the other one, as Pinecone has it, or None.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Record(NamedTuple):
     text: str | None
     vector: NDArray[np.float32] | None
     native: Mapping[str, Any]
+    sparse: Any = None
 
     def document(self) -> VectorDocument:
         """The document, with a vector of length 0 if it was not asked for."""
@@ -71,7 +73,7 @@ def record(given: Mapping[str, Any], *, vectors: bool) -> Record:
     native = given.get("metadata") or {}
     metadata, text = decode(native)
     vector = _array(given["values"]) if vectors and given.get("values") else None
-    return Record(document_id(given["id"], native), metadata, text, vector, native)
+    return Record(document_id(given["id"], native), metadata, text, vector, native, given.get("sparseValues"))
 
 
 def _array(values: list[float]) -> NDArray[np.float32]:

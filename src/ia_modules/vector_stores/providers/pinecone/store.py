@@ -230,17 +230,20 @@ class PineconeVectorStore(VectorStoreBase):
             native = encode(document_id, metadata, old.text)
             check_size(document_id, native, self._connection.json)
             if old.native.keys() <= native.keys():
-                different = {key: value for key, value in native.items() if old.native.get(key) != value}
+                different = {key: value for key, value in native.items() if not _is_same(old.native.get(key), value)}
                 body = {"id": record_id(document_id), "namespace": namespace_name(namespace), "setMetadata": different}
                 if different:
                     answer = await self._connection.post("/vectors/update", body)
                     self._freshness.written(namespace, answer.headers)
                 return True
-            # Pinecone can set fields, not remove them.
-            assert old.vector is not None
-            batch = DocumentBatch([document_id], old.vector[None, :], [metadata], [old.text])
-            for portion in portions(batch, self._connection.json):
-                await self._put(portion.records, namespace)
+            # Pinecone can set fields, not remove them, so the record is written whole, with all that it has.
+            vectors = {
+                name: value
+                for name, value in (("values", old.vector), ("sparseValues", old.sparse))
+                if value is not None
+            }
+            whole = {"id": record_id(document_id), **vectors, "metadata": native}
+            await self._put([self._connection.json(whole)], namespace)
         return True
 
     async def _delete_ids(self, ids: list[str], namespace: str) -> int | None:
@@ -311,3 +314,8 @@ class PineconeVectorStore(VectorStoreBase):
         records, following = await reader.pages(namespace, size, filters, token, vectors=include_vectors)
         documents = [one.document() if include_vectors else one._replace(vector=None).document() for one in records]
         return ScanPage(documents, following)
+
+
+def _is_same(old: Any, new: Any) -> bool:
+    """Whether two values of a field are; True equals 1 in Python, and is another value in Pinecone."""
+    return bool(old == new) and isinstance(old, bool) is isinstance(new, bool)
