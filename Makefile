@@ -38,7 +38,7 @@ integration: $(VENV)/.development ## tests against real databases, started by th
 
 conformance: $(VENV)/.development ## the conformance kit on every provider, and broken providers that it must catch
 	$(BIN)/pytest $(PARALLEL) tests/conformance -k "not ($(ALONE))"
-	$(BIN)/pytest tests/conformance/test_providers.py -k "$(ALONE)"
+	$(BIN)/pytest tests/conformance -k "$(ALONE)"
 
 conformance-long: $(VENV)/.development ## the same with ten times as many filters and programs, not the usual ones
 	IA_CONFORMANCE_SCALE=10 IA_CONFORMANCE_SEED=$${IA_CONFORMANCE_SEED:-1} $(BIN)/pytest tests/conformance/test_providers.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -43,23 +44,31 @@ def pinecone_names(index: str, namespace: str) -> Iterable[str]:
     return [name, f"ia--{name}", record_id(name), namespace_name(name), f'{{"~t": "{name}"}}']
 
 
+# How much is generated for each in the usual run, which is to end within minutes on two cores. `make conformance-long`
+# has ten times as much, and servers that the environment names have all of it.
+SCALES = {"chroma": 0.25, "qdrant": 0.25, "weaviate": 0.25, "pinecone": 0.1}
+
 PARAMS = ["memory", "chroma-folder", "chroma-server", "qdrant-memory", "qdrant-folder", "weaviate-double"]
 PARAMS += ["pinecone-emulator"]
-if QDRANT_URL:
-    PARAMS += ["qdrant-server", "qdrant-grpc"]
-if WEAVIATE_URL:
-    PARAMS += ["weaviate-server"]
+LIVE = ["qdrant-server", "qdrant-grpc"] if QDRANT_URL else []
+LIVE += ["weaviate-server"] if WEAVIATE_URL else []
+PARAMS += LIVE
 
 
 @pytest.fixture(params=PARAMS)
 def conformance_target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ConformanceTarget:
+    target = target_named(request, tmp_path_factory)
+    scale = 1.0 if request.param in LIVE else SCALES.get(target.config.provider, 1.0)
+    return dataclasses.replace(target, scale=scale)
+
+
+def target_named(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ConformanceTarget:
     if request.param == "memory":
         return ConformanceTarget(VectorStoreConfig(provider="memory", path="kit", index_name="kit"))
     if request.param.startswith("pinecone-"):
         emulator = request.getfixturevalue("pinecone_server")
         config = VectorStoreConfig(provider="pinecone", host=emulator.url, index_name="kit")
-        # Every call is an HTTP request here, or several, to an emulator that shares the processor.
-        return ConformanceTarget(config, crafted=pinecone_names, scale=0.1)
+        return ConformanceTarget(config, crafted=pinecone_names)
     if request.param.startswith("weaviate-"):
         where = weaviate_server() if request.param == "weaviate-server" else request.getfixturevalue("weaviate_double")
         return ConformanceTarget(VectorStoreConfig(**where, index_name="kit"), crafted=weaviate_names)

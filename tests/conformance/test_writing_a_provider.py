@@ -39,7 +39,7 @@ def run_tests(folder: Path, provider: str, *arguments: str) -> str:
             "test_toy.py",
         ],
         cwd=folder,
-        env=environment(IA_CONFORMANCE_SCALE="0.05", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"),
+        env=environment(IA_CONFORMANCE_SCALE="0.02", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"),
         capture_output=True,
         text=True,
         check=False,
@@ -48,9 +48,13 @@ def run_tests(folder: Path, provider: str, *arguments: str) -> str:
     return done.stdout + done.stderr
 
 
+# What is held against the clock is run by itself, here as in the Makefile.
 @pytest.mark.timeout(600)
-def test_the_page_s_provider_passes_the_kit(tmp_path: Path) -> None:
-    assert f"{len(CASES)} passed" in run_tests(tmp_path, PROVIDER)
+@pytest.mark.parametrize("chosen", ["not 7.1- and not 8.1-", "7.1- or 8.1-"], ids=["the-rest", "7.1-and-8.1-"])
+def test_the_page_s_provider_passes_the_kit(tmp_path: Path, chosen: str) -> None:
+    timed = sum(case.name.startswith(("7.1-", "8.1-")) for case in CASES)
+    shown = run_tests(tmp_path, PROVIDER, "-k", chosen)
+    assert f"{len(CASES) - timed if chosen.startswith('not') else timed} passed" in shown, shown
 
 
 def test_a_failure_names_the_rule(tmp_path: Path) -> None:

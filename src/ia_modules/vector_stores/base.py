@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ia_modules.vector_stores.batches import write_batches
+from ia_modules.vector_stores.budget import RetryBudget
 from ia_modules.vector_stores.config import VectorStoreConfig
 from ia_modules.vector_stores.documents import (
     CheckedDocuments,
@@ -44,13 +45,15 @@ from ia_modules.vector_stores.errors import (
     MissingDependencyError,
     OperationTimeoutError,
     PartialFailureError,
+    PoolClosedError,
+    PoolFullError,
     PoolTimeoutError,
     RateLimitError,
     StoreLockedError,
     UnsupportedOperationError,
     VectorStoreError,
 )
-from ia_modules.vector_stores.execution import Execution
+from ia_modules.vector_stores.execution import Call, Execution
 from ia_modules.vector_stores.filters import MATCH_ALL, MATCH_NONE, FilterLike, Node, normalize, operators_in
 from ia_modules.vector_stores.metrics import DistanceMetric
 from ia_modules.vector_stores.models import (
@@ -78,6 +81,8 @@ __all__ = [
     "MissingDependencyError",
     "OperationTimeoutError",
     "PartialFailureError",
+    "PoolClosedError",
+    "PoolFullError",
     "PoolTimeoutError",
     "RateLimitError",
     "StoreLockedError",
@@ -124,6 +129,14 @@ class VectorStoreBase(Primitives):
     def add_telemetry_hook(self, hook: TelemetryHook) -> None:
         """Call ``hook`` with an :class:`~ia_modules.vector_stores.telemetry.OperationEvent` after every call."""
         self._execution.hooks = (*self._execution.hooks, hook)
+
+    def remove_telemetry_hook(self, hook: TelemetryHook) -> None:
+        """No longer call ``hook``; nothing happens if it was not added."""
+        self._execution.hooks = tuple(one for one in self._execution.hooks if one != hook)
+
+    def share_retry_budget(self, budget: RetryBudget) -> None:
+        """Take retries out of ``budget``, as other stores of the same database do, instead of one of its own."""
+        self._execution.budget = budget
 
     # Connection
 
@@ -204,7 +217,14 @@ class VectorStoreBase(Primitives):
         info = IndexInfo(dimension, metric, model)
         self._check_against_config(info, "create_index")
         await self.connect()
-        await self._run("create_index", lambda: self._create_index(info, kwargs))
+        call = self._call("create_index")
+        try:
+            # A copy, as providers take options out.
+            await self._run("create_index", lambda: self._create_index(info, dict(kwargs)), call)
+        except IndexAlreadyExistsError:
+            # Where the answer of an earlier attempt got lost, it is the one that this attempt made.
+            if not call.in_doubt or await self._run("create_index", self._load_index) != info:
+                raise
         self._info = info
 
     async def delete_index(self) -> None:
@@ -215,7 +235,12 @@ class VectorStoreBase(Primitives):
         """
         await self.connect()
         self._info = None
-        await self._run("delete_index", self._drop_index)
+        call = self._call("delete_index")
+        try:
+            await self._run("delete_index", self._drop_index, call)
+        except IndexNotFoundError:
+            if not call.in_doubt:  # else it was deleted by an attempt whose answer got lost
+                raise
         self._info = None
 
     async def index_exists(self) -> bool:
@@ -328,7 +353,9 @@ class VectorStoreBase(Primitives):
         """Delete documents by id, by filter, or all of one namespace; exactly one of the three must be given.
 
         Returns:
-            ``deleted``: how many documents existed and are gone; ``namespace``.
+            ``deleted``: how many documents existed and are gone, or None where that can't be known: some providers
+            can't count (see ``capabilities.deletes_counted``), and nobody can after the answer of an attempt got lost
+            on the way; ``namespace``.
 
         Raises:
             ValueError: none or several of ``ids``, ``filters`` and ``delete_all``; an empty list of ids or filters.
@@ -337,25 +364,25 @@ class VectorStoreBase(Primitives):
         if (ids is not None) + (filters is not None) + bool(delete_all) != 1:
             raise ValueError("delete takes exactly one of ids, filters and delete_all=True")
         name = self._namespace(namespace)
-        deleted: int | None
+        primitive: Callable[[], Awaitable[int | None]]
         if ids is not None:
             wanted = self._ids(ids)
-            await self._index("delete")
-            deleted = await self._run("delete", lambda: self._delete_ids(wanted, name))
+            primitive = lambda: self._delete_ids(wanted, name)  # noqa: E731
         elif delete_all:
-            await self._index("delete")
-            deleted = await self._run("delete", lambda: self._empty_namespace(name))
+            primitive = lambda: self._empty_namespace(name)  # noqa: E731
         else:
             if not isinstance(filters, Node) and not filters:
                 raise ValueError("an empty filter would delete everything; say delete_all=True if that is meant")
             node = self._normal(filters, "delete")
-            await self._index("delete")
-            deleted = 0
-            if node == MATCH_ALL:
-                deleted = await self._run("delete", lambda: self._empty_namespace(name))
-            elif node != MATCH_NONE:
-                deleted = await self._run("delete", lambda: self._delete_where(node, name))
-        return {"deleted": deleted, "namespace": name}
+            if node == MATCH_NONE:
+                await self._index("delete")
+                return {"deleted": 0, "namespace": name}
+            primitive = lambda: self._empty_namespace(name) if node == MATCH_ALL else self._delete_where(node, name)  # noqa: E731
+        await self._index("delete")
+        call = self._call("delete")
+        deleted = await self._run("delete", primitive, call)
+        # What an attempt deleted whose answer got lost can't be counted any more.
+        return {"deleted": None if call.in_doubt else deleted, "namespace": name}
 
     async def delete_namespace(self, namespace: str) -> DeleteResult:
         """Delete all documents of a namespace; the same as ``delete(delete_all=True, namespace=namespace)``."""
@@ -544,9 +571,13 @@ class VectorStoreBase(Primitives):
         async with self._execution.timed(name):
             yield lambda: (perf_counter() - started) * 1e3
 
-    async def _run(self, operation: str, primitive: Callable[[], Awaitable[T]]) -> T:
+    def _call(self, operation: str) -> Call:
+        """To be handed to :meth:`_run`, and asked about afterwards."""
+        return Call(self._execution, operation)
+
+    async def _run(self, operation: str, primitive: Callable[[], Awaitable[T]], call: Call | None = None) -> T:
         try:
-            return await self._execution.run(operation, primitive)
+            return await self._execution.run(operation, primitive, call)
         except IndexNotFoundError:
             self._info = None
             raise

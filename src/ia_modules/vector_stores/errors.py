@@ -14,6 +14,8 @@
     ├── RateLimitError
     ├── OperationTimeoutError      (also TimeoutError)
     ├── PoolTimeoutError           (also TimeoutError)
+    │   └── PoolFullError
+    ├── PoolClosedError
     ├── PartialFailureError
     ├── StoreLockedError
     └── MissingDependencyError     (also ImportError)
@@ -40,6 +42,8 @@ __all__ = [
     "MissingDependencyError",
     "OperationTimeoutError",
     "PartialFailureError",
+    "PoolClosedError",
+    "PoolFullError",
     "PoolTimeoutError",
     "RateLimitError",
     "StoreLockedError",
@@ -198,6 +202,14 @@ class PoolTimeoutError(VectorStoreError, builtins.TimeoutError):
     """No pooled store became free in time."""
 
     retryable_by_default = True
+
+
+class PoolFullError(PoolTimeoutError):
+    """As many tasks wait for a pooled store already as may."""
+
+
+class PoolClosedError(VectorStoreError):
+    """The pool is closed, and its stores with it."""
 
 
 class PartialFailureError(VectorStoreError):

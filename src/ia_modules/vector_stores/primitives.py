@@ -1,7 +1,21 @@
 """What a provider fills in.
 
 The base class calls these with arguments that are checked and normalised, around them it retries, times and maps
-errors. Each must be safe to run again after a failure.
+errors. Each must be idempotent: run again, whether or not an earlier attempt did its work, it leaves the state that one
+run leaves.
+
+* ``_upsert`` and ``_update_metadata`` write the same once more; of two tasks that write one document, the later attempt
+  wins, not the later call.
+* ``_delete_ids``, ``_delete_where`` and ``_empty_namespace`` find less the second time; the base class does not pass
+  on a count after an attempt that may have deleted something. ``_delete_where`` also deletes what has come to pass the
+  filter in between.
+* ``_create_index`` finds the index there, and ``_drop_index`` finds none; the base class takes both for done after such
+  an attempt, the former only if the index is the one that was wanted.
+* ``_scan_page`` begins at the same cursor; a cursor stays good until the next page was asked for.
+* all else only reads.
+
+Of a primitive that makes several requests, each that is idempotent in the same sense may be made as a
+:func:`~ia_modules.vector_stores.parts.part`, so that it is tried again by itself.
 """
 
 from __future__ import annotations
@@ -16,6 +30,7 @@ from ia_modules.vector_stores.documents import CheckedDocuments, DocumentBatch
 from ia_modules.vector_stores.errors import VectorStoreError
 from ia_modules.vector_stores.filters import MATCH_ALL, Node
 from ia_modules.vector_stores.models import IndexStats, SearchResult, VectorDocument
+from ia_modules.vector_stores.parts import part
 from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
 
 __all__ = ["Primitives"]
@@ -121,7 +136,7 @@ class Primitives(ABC):
 
         async def one(request: SearchRequest) -> list[SearchResult]:
             async with places:
-                return await self._search(request)
+                return await part(lambda: self._search(request))
 
         try:
             async with asyncio.TaskGroup() as group:

@@ -21,8 +21,9 @@ class OperationEvent:
         operation: for example ``"search"``.
         index_name: the index worked on.
         duration_ms: milliseconds from start to end, retries and waits included.
-        attempts: how often the primitive was tried.
+        attempts: how often the primitive was tried, or requests of it that are tried again by themselves.
         error: class name of the error that the caller gets, or None.
+        throttled: how many of the attempts the database answered with a rate limit.
     """
 
     provider: str
@@ -31,6 +32,7 @@ class OperationEvent:
     duration_ms: float
     attempts: int
     error: str | None
+    throttled: int = 0
 
 
 TelemetryHook: TypeAlias = Callable[[OperationEvent], None]

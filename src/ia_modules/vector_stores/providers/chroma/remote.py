@@ -19,6 +19,7 @@ from ia_modules.vector_stores.errors import (
     RateLimitError,
     VectorStoreError,
 )
+from ia_modules.vector_stores.parts import part
 from ia_modules.vector_stores.providers.chroma.backend import (
     LIST_PAGE,
     Handle,
@@ -120,7 +121,7 @@ class RemoteBackend:
         from chromadb.errors import NotFoundError
 
         try:
-            return self._handle(await self._server.get_collection(name, **self._scope))
+            return self._handle(await part(lambda: self._server.get_collection(name, **self._scope)))
         except NotFoundError:
             return None
 
@@ -139,31 +140,32 @@ class RemoteBackend:
         page: list[str] | None = None
         seen = 0
         while page is None or len(page) == LIST_PAGE:
-            stored = await handle.get(include=["metadatas"], limit=LIST_PAGE, offset=seen)
+            stored = await self.get(handle, include=["metadatas"], limit=LIST_PAGE, offset=seen)
             page = stored["ids"]
             seen += len(page)
             ids += holding_lists(stored)
         for start in range(0, len(ids), LIST_PAGE):
-            await handle.delete(ids=ids[start : start + LIST_PAGE])
+            await self._delete(handle, ids[start : start + LIST_PAGE])
         await self._server.delete_collection(handle.name, **self._scope)
 
     async def collections(self) -> Sequence[Handle]:
         """All collections."""
-        return [self._handle(model) for model in await self._server.list_collections(**self._scope)]
+        models = await part(lambda: self._server.list_collections(**self._scope))
+        return [self._handle(model) for model in models]
 
     async def count(self, handle: Handle) -> int:
         """Rows of a collection."""
-        count: int = await handle.count()
+        count: int = await part(handle.count)
         return count
 
     async def get(self, handle: Handle, **arguments: Any) -> dict[str, Any]:
         """``AsyncCollection.get``."""
-        found: dict[str, Any] = await handle.get(**arguments)
+        found: dict[str, Any] = await part(lambda: handle.get(**arguments))
         return found
 
     async def query(self, handle: Handle, *, read: Callable[[dict[str, Any]], T], **arguments: Any) -> T:
         """``AsyncCollection.query``, and what ``read`` makes of the answer."""
-        return read(await handle.query(**arguments))
+        return read(await part(lambda: handle.query(**arguments)))
 
     async def replace(self, handle: Handle, rows: Rows) -> None:
         """Write rows; existing ones are replaced whole."""
@@ -172,29 +174,34 @@ class RemoteBackend:
         async with _Turn(self, rows.ids):
             for start in range(0, len(rows), size):
                 piece = rows.part(start, size)
-                old = (await handle.get(ids=piece.ids, include=[]))["ids"]
+                old = (await self.get(handle, ids=piece.ids, include=[]))["ids"]
                 if old:
-                    piece = with_replacements(piece, await handle.get(ids=old, include=["metadatas", "documents"]))
-                await handle.upsert(**piece.arguments())
+                    stored = await self.get(handle, ids=old, include=["metadatas", "documents"])
+                    piece = with_replacements(piece, stored)
+                arguments = piece.arguments()
+                await part(lambda given=arguments: handle.upsert(**given))  # type: ignore[misc]
 
     async def rewrite(self, handle: Handle, document_id: str, change: MetadataChange) -> bool:
         """Change one row's metadata; whether it exists."""
         async with _Turn(self, [document_id]):
-            found = await handle.get(ids=[document_id], include=["metadatas"])
+            found = await self.get(handle, ids=[document_id], include=["metadatas"])
             if not found["ids"]:
                 return False
             metadata = rewritten(found["metadatas"][0], change)
             if metadata:
-                await handle.update(ids=[document_id], metadatas=[metadata])
+                await part(lambda: handle.update(ids=[document_id], metadatas=[metadata]))
             return True
 
     async def delete(self, handle: Handle, ids: list[str]) -> int:
         """Delete rows by id; how many existed."""
         async with _Turn(self, ids):
-            there = (await handle.get(ids=ids, include=[]))["ids"]
+            there = (await self.get(handle, ids=ids, include=[]))["ids"]
             if there:
-                await handle.delete(ids=there)
+                await self._delete(handle, there)
             return len(there)
+
+    async def _delete(self, handle: Handle, ids: list[str]) -> None:
+        await part(lambda: handle.delete(ids=ids))
 
     def _handle(self, model: Any) -> Handle:
         from chromadb.api.models.AsyncCollection import AsyncCollection

@@ -21,6 +21,7 @@ from ia_modules.vector_stores.errors import (
     IndexNotFoundError,
     UnsupportedOperationError,
 )
+from ia_modules.vector_stores.parts import part
 from ia_modules.vector_stores.providers.packages import imported, require
 from ia_modules.vector_stores.providers.pinecone.errors import is_namespace_missing, status_of
 from ia_modules.vector_stores.providers.pinecone.wire import Answer, Wire
@@ -146,11 +147,11 @@ class Connection:
     async def post(self, path: str, body: Mapping[str, Any] | bytes) -> Answer:
         """POST to the index."""
         content = body if isinstance(body, bytes) else self.json(body)
-        return await self._ask(lambda wire: wire.post(path, content))
+        return await part(lambda: self._ask(lambda wire: wire.post(path, content)))
 
     async def get(self, path: str, query: str) -> Answer:
         """GET from the index; ``query`` as it stands in the address."""
-        return await self._ask(lambda wire: wire.get(path, query))
+        return await part(lambda: self._ask(lambda wire: wire.get(path, query)))
 
     async def _ask(self, request: Callable[[Wire], Awaitable[Answer]]) -> Answer:
         """The answer; an empty one if the namespace does not exist, as an empty one need not."""

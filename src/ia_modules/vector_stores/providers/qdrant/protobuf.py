@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ia_modules.vector_stores.parts import part
 from ia_modules.vector_stores.providers.qdrant.backend import NativeFilter, Query
 from ia_modules.vector_stores.providers.qdrant.layout import Point, point
 from ia_modules.vector_stores.providers.qdrant.remote import BYTES_PER_POINT, RemoteBackend, parts
@@ -56,7 +57,7 @@ class GrpcBackend(RemoteBackend):
                     for point_id, vector, payload in zip(ids[rows], rows_as_bytes[rows], payloads[rows], strict=True)
                 ]
                 request = grpc.UpsertPoints(collection_name=name, wait=True, points=points)
-                await self._client.grpc_points.Upsert(request, timeout=self.timeout)
+                await self._ask("Upsert", request)
 
     async def query(self, name: str, query: Query) -> list[list[Point]]:
         """The nearest points to each vector."""
@@ -78,11 +79,10 @@ class GrpcBackend(RemoteBackend):
         requests = [
             grpc.QueryPoints(query=grpc.Query(nearest=grpc.VectorInput(dense=vector)), **shared) for vector in dense
         ]
-        stub = self._client.grpc_points
         if len(requests) == 1:
-            return [self._read((await stub.Query(requests[0], timeout=self.timeout)).result)]
+            return [self._read((await self._ask("Query", requests[0])).result)]
         batch = grpc.QueryBatchPoints(collection_name=name, query_points=requests)
-        answers = await stub.QueryBatch(batch, timeout=self.timeout)
+        answers = await self._ask("QueryBatch", batch)
         return [self._read(answer.result) for answer in answers.result]
 
     async def retrieve(self, name: str, ids: Sequence[str], *, payload: bool, vector: bool) -> list[Point]:
@@ -94,7 +94,7 @@ class GrpcBackend(RemoteBackend):
             with_payload=grpc.WithPayloadSelector(enable=payload),
             with_vectors=grpc.WithVectorsSelector(enable=vector),
         )
-        return self._read((await self._client.grpc_points.Get(request, timeout=self.timeout)).result)
+        return self._read((await self._ask("Get", request)).result)
 
     async def scroll(
         self, name: str, native: NativeFilter, size: int, cursor: Any, *, payload: bool, vector: bool
@@ -109,9 +109,13 @@ class GrpcBackend(RemoteBackend):
             with_payload=grpc.WithPayloadSelector(enable=payload),
             with_vectors=grpc.WithVectorsSelector(enable=vector),
         )
-        answer = await self._client.grpc_points.Scroll(request, timeout=self.timeout)
+        answer = await self._ask("Scroll", request)
         following = answer.next_page_offset.uuid if answer.HasField("next_page_offset") else None
         return self._read(answer.result), following
+
+    async def _ask(self, method: str, request: Any) -> Any:
+        stub = self._client.grpc_points
+        return await part(lambda: getattr(stub, method)(request, timeout=self.timeout))
 
     def _dense(self, vector: NDArray[np.float32]) -> Any:
         data = np.ascontiguousarray(vector, dtype=_FLOAT32).tobytes()

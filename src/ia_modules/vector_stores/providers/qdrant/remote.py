@@ -13,6 +13,7 @@ from typing import Any
 
 from ia_modules.vector_stores.config import VectorStoreConfig
 from ia_modules.vector_stores.errors import UnsupportedOperationError
+from ia_modules.vector_stores.parts import part
 from ia_modules.vector_stores.providers.qdrant.backend import Backend, import_qdrant
 from ia_modules.vector_stores.providers.qdrant.layout import TEXT
 
@@ -26,6 +27,8 @@ _OLDEST = (1, 16)
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _NO_TIMEOUT = 86_400
+_ONCE = frozenset({"create_collection", "delete_collection"})
+"""Methods whose second answer is not the first one."""
 
 MAX_REQUEST_BYTES = 24 * 2**20
 """Qdrant refuses a request of more than 32 MiB (``service.max_request_size_mb``)."""
@@ -115,7 +118,10 @@ class RemoteBackend(Backend):
     async def call(self, method: str, *args: Any, **arguments: Any) -> Any:
         """Call a method of the client."""
         assert self._client is not None, "the store is not connected"
-        return await getattr(self._client, method)(*args, **arguments)
+        client = self._client
+        if method in _ONCE:
+            return await getattr(client, method)(*args, **arguments)
+        return await part(lambda: getattr(client, method)(*args, **arguments))
 
 
 async def _acknowledge(response: Any) -> None:

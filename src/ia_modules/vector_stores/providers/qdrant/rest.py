@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ia_modules.vector_stores.errors import ConnectionError, UnsupportedOperationError
+from ia_modules.vector_stores.parts import part
 from ia_modules.vector_stores.providers.packages import imported
 from ia_modules.vector_stores.providers.qdrant.backend import NativeFilter, Query
 from ia_modules.vector_stores.providers.qdrant.errors import map_error
@@ -106,7 +107,8 @@ class RestBackend(RemoteBackend):
         return body
 
     async def _post(self, path: str, name: str, content: Any) -> Any:
-        return await self._send("POST", path, name, self._body(content), {})
+        body = self._body(content)
+        return await part(lambda: self._send("POST", path, name, body, {}))
 
     async def _send(self, method: str, path: str, name: str, body: bytes, params: dict[str, str]) -> Any:
         answer = await self._client.http.client.request(

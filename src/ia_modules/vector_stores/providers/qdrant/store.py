@@ -17,6 +17,7 @@ from ia_modules.vector_stores.errors import IndexAlreadyExistsError, VectorStore
 from ia_modules.vector_stores.filters import MATCH_ALL, Node
 from ia_modules.vector_stores.metrics import DistanceMetric
 from ia_modules.vector_stores.models import IndexStats, SearchResult, VectorDocument
+from ia_modules.vector_stores.parts import CURRENT, Call
 from ia_modules.vector_stores.providers.qdrant.backend import Backend, NativeFilter
 from ia_modules.vector_stores.providers.qdrant.errors import map_error
 from ia_modules.vector_stores.providers.qdrant.filtering import Filters
@@ -109,6 +110,7 @@ class QdrantVectorStore(VectorStoreBase):
             raise ValueError("qdrant is either a server (host) or a folder (path), not both")
         if config.host is None and config.port is not None:
             raise ValueError("a port without a host; give host= for a server, or path= for a folder")
+        self._creating: Call | None = None
         self._collection = collection_name(config.index_name)
         if len(self._collection.encode()) > MAX_COLLECTION_NAME:
             raise ValueError(f"an index name has at most {MAX_COLLECTION_NAME} bytes on qdrant")
@@ -156,10 +158,13 @@ class QdrantVectorStore(VectorStoreBase):
     async def _create_index(self, info: IndexInfo, options: dict[str, Any]) -> None:
         arguments = collection_arguments(info, options)
         declared = payload_indexes(options)
-        if await self._backend.call("collection_exists", self._collection):
+        there = await self._backend.call("collection_exists", self._collection)
+        if there and (self._creating is None or self._creating is not CURRENT.get()):
             raise IndexAlreadyExistsError(f"index {self.config.index_name!r} exists already")
         self._forget()
-        await self._backend.call("create_collection", self._collection, **arguments)
+        self._creating = CURRENT.get()
+        if not there:  # else an attempt of this call has made it, whose answer got lost
+            await self._backend.call("create_collection", self._collection, **arguments)
         try:
             if not self._backend.embedded:
                 await self._indexes.create_tenant()

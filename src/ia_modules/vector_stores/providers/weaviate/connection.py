@@ -18,6 +18,7 @@ from ia_modules.vector_stores.errors import (
     ConnectionError,
     UnsupportedOperationError,
 )
+from ia_modules.vector_stores.parts import part
 from ia_modules.vector_stores.providers.packages import imported, require
 from ia_modules.vector_stores.providers.threads import finished
 from ia_modules.vector_stores.providers.weaviate.errors import RefusedError, map_error
@@ -35,6 +36,8 @@ _OLDEST_SERVER = (1, 33)
 _CLOUD = (".weaviate.cloud", ".weaviate.network", ".wcs.api.weaviate.io")
 _NO_TIMEOUT = 86_400.0
 _MESSAGE_BYTES = 100 * 2**20
+_COUNTS_ONCE = frozenset({"BatchDelete"})
+"""Methods that answer how much they did, which is another number the second time."""
 
 
 def import_weaviate() -> Any:
@@ -145,7 +148,7 @@ class Connection:
         from weaviate.proto.v1 import tenants_pb2
 
         try:
-            await self.call("TenantsGet", tenants_pb2.TenantsGetRequest(collection="Ia_1ping"))
+            await self._call("TenantsGet", tenants_pb2.TenantsGetRequest(collection="Ia_1ping"))
         except rpc_error() as raised:
             error = cast("Any", raised)
             if error.code().name in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
@@ -168,6 +171,11 @@ class Connection:
 
     async def call(self, method: str, request: Any) -> Any:
         """Call gRPC; its own errors come out as they are, without the client's waiting and wrapping."""
+        if method in _COUNTS_ONCE:
+            return await self._call(method, request)
+        return await part(lambda: self._call(method, request))
+
+    async def _call(self, method: str, request: Any) -> Any:
         wire = self._wire
         assert wire is not None, "the store is not connected"
         return await getattr(wire.grpc_stub, method)(request, metadata=wire.grpc_headers(), timeout=self._timeout)
@@ -186,8 +194,12 @@ class Connection:
 
     async def get(self, path: str, **parameters: str) -> Any:
         """GET; the JSON that comes back, or None where there is nothing of that name."""
-        response = await self._wire.get(path=path, params=parameters or None)
-        return None if response.status_code == 404 else _content(response)
+
+        async def get() -> Any:
+            response = await self._wire.get(path=path, params=parameters or None)
+            return None if response.status_code == 404 else _content(response)
+
+        return await part(get)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """POST; the JSON that comes back."""
