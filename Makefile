@@ -8,7 +8,7 @@ ALONE := 7.1- or 8.1- or 8.2-
 LIVE := qdrant-server or qdrant-grpc or weaviate-server or test_both
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint types contracts unit integration conformance conformance-long conformance-page test-live beside \
+.PHONY: help demo test lint types contracts audit unit integration conformance conformance-long conformance-page test-live beside \
 	benchmark contract format docs clean
 
 help: ## list what can be made
@@ -17,7 +17,7 @@ help: ## list what can be made
 demo: $(VENV)/.runtime ## install, index Python's own documentation into embedded Chroma, ask five questions
 	$(BIN)/ia-vectors demo
 
-test: lint types contracts unit integration conformance beside ## everything that must hold
+test: lint types contracts audit unit integration conformance beside ## everything that must hold
 	@echo "All checks passed."
 
 lint: $(VENV)/.development ## style and formatting
@@ -30,8 +30,11 @@ types: $(VENV)/.development ## strict type checking
 contracts: $(VENV)/.development ## directions of the dependencies
 	$(BIN)/lint-imports --no-cache
 
+audit: $(VENV)/.development ## known vulnerabilities of what is installed, if the list of them can be had
+	$(BIN)/python scripts/audit.py
+
 unit: $(VENV)/.development ## tests that need no database server
-	$(BIN)/pytest $(PARALLEL) tests/unit tests/architecture
+	$(BIN)/pytest $(PARALLEL) tests/unit tests/fuzz tests/architecture
 
 integration: $(VENV)/.development ## tests against real databases, started by the tests themselves
 	$(BIN)/pytest $(PARALLEL) tests/integration tests/service

@@ -22,6 +22,7 @@ from ia_modules.vector_stores.errors import (
     MissingDependencyError,
     OperationTimeoutError,
     PartialFailureError,
+    PoolFullError,
     PoolTimeoutError,
     RateLimitError,
     StoreLockedError,
@@ -77,7 +78,7 @@ def test_what_they_are_not(kind: type[Exception]) -> None:
 
 def test_which_a_retry_can_cure() -> None:
     curable = {kind for kind in ALL if example(kind).retryable}
-    assert curable == {ConnectionError, RateLimitError, OperationTimeoutError, PoolTimeoutError}
+    assert curable == {ConnectionError, RateLimitError, OperationTimeoutError, PoolTimeoutError, PoolFullError}
     assert not ConnectionError("no", retryable=False).retryable
     assert VectorStoreError("no", retryable=True).retryable
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ia_modules.vector_stores.base import VectorStoreBase
+    from ia_modules.vector_stores.batch import BatchProcessor
     from ia_modules.vector_stores.capabilities import Capabilities
     from ia_modules.vector_stores.config import VectorStoreConfig
     from ia_modules.vector_stores.embedders import CachedEmbedder, Embedder, create_embedder
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
         MissingDependencyError,
         OperationTimeoutError,
         PartialFailureError,
+        PoolClosedError,
+        PoolFullError,
         PoolTimeoutError,
         RateLimitError,
         StoreLockedError,
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
         Vector,
         VectorDocument,
     )
+    from ia_modules.vector_stores.pooling import PoolStatistics, VectorStorePool, VectorStorePoolManager
     from ia_modules.vector_stores.providers.chroma import ChromaVectorStore
     from ia_modules.vector_stores.providers.memory import MemoryVectorStore
     from ia_modules.vector_stores.providers.pinecone import PineconeVectorStore
@@ -53,6 +57,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AuthenticationError": "errors",
+    "BatchProcessor": "batch",
     "CachedEmbedder": "embedders",
     "Capabilities": "capabilities",
     "ChromaVectorStore": "providers.chroma",
@@ -72,6 +77,9 @@ _HOME = {
     "OperationEvent": "telemetry",
     "OperationTimeoutError": "errors",
     "PartialFailureError": "errors",
+    "PoolClosedError": "errors",
+    "PoolFullError": "errors",
+    "PoolStatistics": "pooling",
     "PoolTimeoutError": "errors",
     "PineconeVectorStore": "providers.pinecone",
     "QdrantVectorStore": "providers.qdrant",
@@ -89,6 +97,8 @@ _HOME = {
     "VectorStoreBase": "base",
     "VectorStoreConfig": "config",
     "VectorStoreError": "errors",
+    "VectorStorePool": "pooling",
+    "VectorStorePoolManager": "pooling",
     "all_of": "filters",
     "any_of": "filters",
     "create_embedder": "embedders",
@@ -100,6 +110,7 @@ _HOME = {
 
 __all__ = [
     "AuthenticationError",
+    "BatchProcessor",
     "CachedEmbedder",
     "Capabilities",
     "ChromaVectorStore",
@@ -120,6 +131,9 @@ __all__ = [
     "OperationTimeoutError",
     "PartialFailureError",
     "PineconeVectorStore",
+    "PoolClosedError",
+    "PoolFullError",
+    "PoolStatistics",
     "PoolTimeoutError",
     "QdrantVectorStore",
     "RateLimitError",
@@ -135,6 +149,8 @@ __all__ = [
     "VectorStoreBase",
     "VectorStoreConfig",
     "VectorStoreError",
+    "VectorStorePool",
+    "VectorStorePoolManager",
     "WeaviateVectorStore",
     "all_of",
     "any_of",

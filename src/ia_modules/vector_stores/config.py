@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Mapping
-from typing import Any
+from ipaddress import ip_address
+from typing import Any, Self
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ia_modules.vector_stores.metrics import DistanceMetric
 
 __all__ = ["VectorStoreConfig"]
+
+logger = logging.getLogger("ia_modules.vector_stores")
 
 _URL_FIELDS = (
     "namespace",
@@ -48,9 +62,11 @@ class VectorStoreConfig(BaseModel):
         path: folder of an embedded database, ``:memory:`` where the provider has it; for the ``memory`` provider
             a name under which several stores of one process share their documents.
         timeout: seconds that one call may take in all, retries included; None for no limit.
-        tls: whether to connect with TLS; None for the provider's default (on with an API key).
+        tls: whether to connect with TLS; None for the provider's default (on with an API key). A key that goes to
+            another machine without TLS is logged as a warning.
         embedding_model: name of the model that makes the vectors; an index made with another one is refused.
-        options: further settings that only one provider knows. Values of ``headers`` are secrets like ``api_key``.
+        options: further settings that only one provider knows. Values of ``headers``, and a ``proxy_url`` that names a
+            user, are secrets like ``api_key``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -73,6 +89,23 @@ class VectorStoreConfig(BaseModel):
     embedding_model: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _without_input(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Leave out of an error what was handed in: ``ValidationError.errors()`` and ``json()`` would show a key."""
+        try:
+            return handler(data)
+        except ValidationError as error:
+            found = [
+                InitErrorDetails(
+                    type=PydanticCustomError(one["type"], one["msg"]),
+                    loc=one["loc"],
+                    input="***",
+                )
+                for one in error.errors(include_url=False, include_input=False, include_context=False)
+            ]
+        raise ValidationError.from_exception_data(cls.__name__, found, hide_input=True)
+
     @model_validator(mode="before")
     @classmethod
     def _split_host(cls, data: Any) -> Any:
@@ -81,8 +114,8 @@ class VectorStoreConfig(BaseModel):
         try:
             parts = urlsplit(data["host"])
             host, port = parts.hostname, parts.port
-        except ValueError as error:
-            raise ValueError(f"host is not a usable URL: {error}") from None
+        except ValueError:  # its message may have a password in it, taken for a port
+            raise ValueError("host is not a usable URL; one looks like https://example.org:443") from None
         if parts.scheme not in ("http", "https") or not host or parts.username or parts.password:
             raise ValueError("host must be a name, or a URL such as https://example.org:443 without credentials")
         if parts.path.strip("/") or parts.query or parts.fragment:
@@ -100,14 +133,30 @@ class VectorStoreConfig(BaseModel):
             raise ValueError("api_key must be printable ASCII without space around it (a file's line end, perhaps?)")
         return value
 
+    @field_validator("host")
+    @classmethod
+    def _host_as_name(cls, value: str | None) -> str | None:
+        if not value:
+            return None  # as in an environment variable that is set to nothing
+        try:
+            if not re.fullmatch(r"[\w.-]+", value):
+                ip_address(value if re.fullmatch(r"[\w.:%-]+", value) else "")
+        except ValueError:
+            raise ValueError("host must be a name or an address; its port goes into port=") from None
+        return value
+
     @field_validator("path", mode="before")
     @classmethod
     def _path_as_text(cls, value: Any) -> Any:
-        return value.__fspath__() if hasattr(value, "__fspath__") else value
+        text = value.__fspath__() if hasattr(value, "__fspath__") else value
+        return None if text == "" else text  # as in an environment variable that is set to nothing
 
     @field_validator("options")
     @classmethod
-    def _hide_headers(cls, options: dict[str, Any]) -> dict[str, Any]:
+    def _hide_secrets(cls, options: dict[str, Any]) -> dict[str, Any]:
+        proxy = options.get("proxy_url")
+        if isinstance(proxy, str) and "@" in proxy:
+            options = {**options, "proxy_url": SecretStr(proxy)}
         headers = options.get("headers")
         if headers is None:
             return options
@@ -115,6 +164,12 @@ class VectorStoreConfig(BaseModel):
             raise ValueError("options['headers'] must map names to values")
         hidden = {name: v if isinstance(v, SecretStr) else SecretStr(str(v)) for name, v in headers.items()}
         return {**options, "headers": hidden}
+
+    @model_validator(mode="after")
+    def _warn_of_clear_text(self) -> Self:
+        if self.api_key is not None and self.tls is False and self.host and not _is_loopback(self.host):
+            logger.warning("the API key for %s goes over a connection without TLS, where it can be read", self.host)
+        return self
 
     @property
     def secret(self) -> str | None:
@@ -127,9 +182,18 @@ class VectorStoreConfig(BaseModel):
         return {name: value.get_secret_value() for name, value in self.options.get("headers", {}).items()}
 
     @property
+    def proxy(self) -> str | None:
+        """``options["proxy_url"]`` in clear text, for the client that needs it."""
+        given = self.options.get("proxy_url")
+        return given.get_secret_value() if isinstance(given, SecretStr) else given
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """Everything that no message may show; longest first, as one may be part of another."""
         found = {*self.headers.values(), *([] if self.secret is None else [self.secret])}
+        if isinstance(self.options.get("proxy_url"), SecretStr):
+            credentials = (self.proxy or "").rpartition("@")[0].rpartition("/")[2]
+            found |= {credentials, unquote(credentials.partition(":")[2]), credentials.partition(":")[2]}
         return tuple(sorted((text for text in found if len(text) > 3), key=len, reverse=True))
 
     @classmethod
@@ -148,6 +212,10 @@ class VectorStoreConfig(BaseModel):
         Raises:
             ValueError: if the URL can't be understood; the message says why.
         """
+        try:
+            url.encode()
+        except UnicodeEncodeError:
+            raise ValueError("a store URL must be text that UTF-8 can encode") from None
         scheme, colon, rest = url.partition(":")
         if not colon or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+._-]*", scheme):
             raise ValueError("a store URL looks like provider://host:port/index or provider:///path/to/folder/index")
@@ -163,14 +231,14 @@ class VectorStoreConfig(BaseModel):
         return cls(**(fields | {k: v for k, v in overrides.items() if v is not None}))
 
     def to_url(self) -> str:
-        """The config as a URL that :meth:`from_url` reads back; without the API key and headers.
+        """The config as a URL that :meth:`from_url` reads back; without the API key, headers and other secrets.
 
         Raises:
             ValueError: an option is not a JSON value.
         """
         index = quote(self.index_name, safe="")
         if self.host is not None:
-            host = f"[{self.host}]" if ":" in self.host else quote(self.host, safe="")
+            host = f"[{quote(self.host, safe=':')}]" if ":" in self.host else quote(self.host, safe="")
             place = f"//{host}{'' if self.port is None else f':{self.port}'}/{index}"
         elif self.path is None:
             place = f"///{index}"
@@ -179,21 +247,25 @@ class VectorStoreConfig(BaseModel):
         elif self.provider == "memory":
             place = f"//{quote(self.path, safe='')}/{index}"
         elif self.path.startswith("/"):
-            place = f"//{quote(self.path.rstrip('/'))}/{index}"
+            place = f"//{quote(self.path.rstrip('/') or '/')}/{index}"
         else:
             place = f"{quote(self.path)}/{index}"
         query = {}
         for name in _URL_FIELDS:
             value = getattr(self, name)
             if name == "options":
-                value = {option: given for option, given in value.items() if option != "headers"}
+                value = {
+                    option: given
+                    for option, given in value.items()
+                    if option != "headers" and not isinstance(given, SecretStr)
+                }
             stated = name == "metric" and name in self.model_fields_set  # an index with another one is refused
             if not stated and value == type(self).model_fields[name].get_default(call_default_factory=True):
                 continue
             if isinstance(value, bool | dict):
                 try:
                     value = json.dumps(value, separators=(",", ":"))
-                except TypeError as error:
+                except (TypeError, ValueError, RecursionError) as error:
                     raise ValueError(f"{name} can't be written into a URL: {error}") from None
             query[name] = value.value if isinstance(value, DistanceMetric) else str(value)
         if self.timeout is None:
@@ -217,12 +289,16 @@ class VectorStoreConfig(BaseModel):
         return cls(**fields) if url is None else cls.from_url(url, **fields)
 
 
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
 def _location(provider: str, parts: SplitResult) -> dict[str, Any]:
     """Host and index, or path and index."""
     try:
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise ValueError(f"the store URL's host is not usable: {error}") from None
+    except ValueError:  # its message may have a password in it, taken for a port
+        raise ValueError("the store URL's host is not usable; it looks like //host:6333/") from None
     folder, _, index = parts.path.rpartition("/")
     index, folder = unquote(index), unquote(folder)
     if not index:
@@ -235,9 +311,13 @@ def _location(provider: str, parts: SplitResult) -> dict[str, Any]:
     if host:
         if folder.strip("/"):
             raise ValueError("a server URL has one path part, the index: provider://host:port/index")
-        return {"host": unquote(host), "port": port, "index_name": index}
+        name, percent, zone = unquote(host).partition("%")  # names are lower case already where nothing was escaped
+        return {"host": f"{name.lower()}{percent}{zone}", "port": port, "index_name": index}
     if not folder and parts.path.startswith("/"):
         return {"index_name": index}
+    if not folder:
+        raise ValueError("the store URL names no folder: write provider:./index for the current one")
+    folder = folder.rstrip("/") or "/"
     return {"path": folder.removeprefix("/") if folder.startswith("/:memory:") else folder, "index_name": index}
 
 
@@ -245,12 +325,15 @@ def _query(text: str) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
         if name not in _URL_FIELDS:
-            raise ValueError(f"unknown setting {name!r} in the store URL; known: {', '.join(_URL_FIELDS)}")
+            shown = repr(name if len(name) <= 40 else name[:40] + "…")
+            raise ValueError(f"unknown setting {shown} in the store URL; known: {', '.join(_URL_FIELDS)}")
         if name in fields:
             raise ValueError(f"setting {name!r} stands twice in the store URL")
         if name == "options":
             try:
                 fields[name] = json.loads(value)
+            except RecursionError:
+                raise ValueError("options in the store URL is nested too deep") from None
             except ValueError as error:
                 raise ValueError(f"options in the store URL is not JSON: {error}") from None
         else:

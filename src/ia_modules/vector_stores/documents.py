@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from ia_modules.vector_stores.vectors import Vector, VectorLike
 
 __all__ = [
     "MAX_ID_BYTES",
+    "MAX_METADATA_DEPTH",
+    "MAX_METADATA_VALUES",
     "MAX_NAMESPACE_BYTES",
     "CheckedDocuments",
     "DocumentBatch",
@@ -31,7 +33,11 @@ __all__ = [
 
 MAX_ID_BYTES = 512
 MAX_NAMESPACE_BYTES = 64
-_MAX_DEPTH = 64
+MAX_METADATA_DEPTH = 64
+"""How many lists and objects of metadata may lie in one another."""
+MAX_METADATA_VALUES = 1_000_000
+"""How many values, lists and objects the metadata of a document may have in all."""
+_SHOWN = 80
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 
@@ -213,8 +219,11 @@ def checked_metadata(metadata: Mapping[str, Any], document_id: str) -> dict[str,
 
     Raises:
         InvalidDocumentError: NaN, infinity, an integer beyond 64 bits, a key that is not a string, text that UTF-8
-            can't encode, or a value that JSON does not have. The message names document and key, not the value.
+            can't encode, a value that JSON does not have, or more than 64 levels or a million values. The message names
+            document and key, not the value.
     """
+    if type(metadata) is not dict and not isinstance(metadata, Mapping):
+        raise _bad(document_id, None, f"is of type {type(metadata).__name__} where a JSON object should be")
     for key, value in metadata.items():
         kind = type(value)
         if type(key) is str and key.isascii():
@@ -232,44 +241,76 @@ def checked_metadata(metadata: Mapping[str, Any], document_id: str) -> dict[str,
         break
     else:
         return metadata if type(metadata) is dict else dict(metadata)
-    cleaned: dict[str, Any] = _cleaned(metadata, "", document_id, 0)
+    cleaned: dict[str, Any] = _Cleaner(document_id).cleaned(metadata, None, 0)
     return cleaned
 
 
-def _cleaned(value: Any, path: str, document_id: str, depth: int) -> Any:
-    """A copy with nothing but JSON's own types in it."""
-    if depth > _MAX_DEPTH:
-        raise _bad(document_id, path, f"is nested more than {_MAX_DEPTH} levels deep")
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        text = str.__str__(value)
-        if not text.isascii():
-            _encodable(text, f"metadata {path!r}", document_id)
-        return text
-    if isinstance(value, int):
-        if not _INT64_MIN <= value <= _INT64_MAX:
-            raise _bad(document_id, path, "is an integer beyond 64 bits")
-        return int(value)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise _bad(document_id, path, "is NaN or infinite")
-        return float(value)
-    if isinstance(value, np.generic):
-        return _cleaned(value.item(), path, document_id, depth + 1)
-    if isinstance(value, Mapping):
+_Path: TypeAlias = tuple[Any, str | int] | None
+"""Where a value lies: its parent's path, and a key or a place in a list. Joined only when there is something to say."""
+
+
+class _Cleaner:
+    """Makes a copy of one document's metadata with nothing but JSON's own types in it."""
+
+    def __init__(self, document_id: str) -> None:
+        self._id = document_id
+        self._values = 0
+
+    def cleaned(self, value: Any, path: _Path, depth: int) -> Any:
+        """The copy of a value."""
+        self._values += 1
+        if depth > MAX_METADATA_DEPTH:
+            raise self._bad(path, f"is nested more than {MAX_METADATA_DEPTH} levels deep")
+        if self._values > MAX_METADATA_VALUES:
+            raise self._bad(None, f"has more than {MAX_METADATA_VALUES:,} values")
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, str):
+            text = str.__str__(value)
+            if not text.isascii():
+                _encodable(text, f"metadata {_spelled(path)}", self._id)
+            return text
+        if isinstance(value, int):
+            if not _INT64_MIN <= value <= _INT64_MAX:
+                raise self._bad(path, "is an integer beyond 64 bits")
+            return int(value)
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                raise self._bad(path, "is NaN or infinite")
+            return float(value)
+        if isinstance(value, np.generic):
+            plain = value.item()
+            if not isinstance(plain, np.generic):  # a long double stays one
+                return self.cleaned(plain, path, depth)
+        if isinstance(value, Mapping):
+            return self._object(value, path, depth)
+        if isinstance(value, list | tuple):
+            return [self.cleaned(item, (path, i), depth + 1) for i, item in enumerate(value)]
+        hint = "; pass value.isoformat()" if hasattr(value, "isoformat") else ""
+        raise self._bad(path, f"is of type {type(value).__name__}, which JSON does not have{hint}")
+
+    def _object(self, value: Mapping[Any, Any], path: _Path, depth: int) -> dict[str, Any]:
         result = {}
         for key, item in value.items():
             if not isinstance(key, str):
-                raise _bad(document_id, path, f"has a key of type {type(key).__name__}; JSON keys are strings")
+                raise self._bad(path, f"has a key of type {type(key).__name__}; JSON keys are strings")
             name = str.__str__(key)
-            _encodable(name, "metadata key", document_id)
-            result[name] = _cleaned(item, f"{path}.{name}" if path else name, document_id, depth + 1)
+            _encodable(name, "metadata key", self._id)
+            result[name] = self.cleaned(item, (path, name), depth + 1)
         return result
-    if isinstance(value, list | tuple):
-        return [_cleaned(item, f"{path}[{i}]", document_id, depth + 1) for i, item in enumerate(value)]
-    hint = "; pass value.isoformat()" if hasattr(value, "isoformat") else ""
-    raise _bad(document_id, path, f"is of type {type(value).__name__}, which JSON does not have{hint}")
+
+    def _bad(self, path: _Path, what: str) -> InvalidDocumentError:
+        return _bad(self._id, path, what)
+
+
+def _spelled(path: _Path) -> str:
+    """A path for a message, as in ``'a.b[0]'``; its end, should it be long."""
+    text = ""
+    while path is not None and len(text) <= _SHOWN:
+        path, part = path
+        dot = "." if text[:1] not in ("", "[") else ""
+        text = f"[{part}]{dot}{text}" if isinstance(part, int) else f"{part[-_SHOWN - 1 :]}{dot}{text}"
+    return repr(text if len(text) <= _SHOWN else "…" + text[-_SHOWN:])
 
 
 def copy_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
@@ -299,11 +340,9 @@ def _encodable(text: str, what: str, document_id: str | None) -> bytes:
         ) from None
 
 
-def _bad(document_id: str, path: str, what: str) -> InvalidDocumentError:
-    return InvalidDocumentError(
-        f"document {document_id!r}: metadata {path!r} {what}" if path else f"document {document_id!r}: metadata {what}",
-        document_id=document_id,
-    )
+def _bad(document_id: str, path: _Path, what: str) -> InvalidDocumentError:
+    where = "metadata" if path is None else f"metadata {_spelled(path)}"
+    return InvalidDocumentError(f"document {document_id!r}: {where} {what}", document_id=document_id)
 
 
 def wrong_dimension(document_id: str, given: int, expected: int) -> InvalidDimensionError:

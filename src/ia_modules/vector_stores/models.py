@@ -42,7 +42,8 @@ class VectorDocument(BaseModel):
             the document.
     """
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+    # Errors are shown and logged, and documents are nobody's business.
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)
 
     id: str = Field(min_length=1, strict=True)  # strict, as bytes would pass for text otherwise
     vector: Vector
@@ -68,7 +69,7 @@ class SearchFilter(BaseModel, Node):
         pydantic.ValidationError: (a ``ValueError``) for an unknown operator or a value of the wrong kind.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     field: str
     operator: str
@@ -104,6 +105,8 @@ class SearchResult(BaseModel):
         vector: as stored, with ``include_vectors=True``; else None.
     """
 
+    model_config = ConfigDict(hide_input_in_errors=True)
+
     id: str
     score: float
     metadata: dict[str, Any] = Field(default_factory=dict)
@@ -119,6 +122,8 @@ class SearchResponse(BaseModel):
         total: number of results returned.
         query_time_ms: milliseconds the whole call took, measured inside it.
     """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     results: list[SearchResult]
     total: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from typing import Any, TypeAlias, Union, overload
 
 import numpy as np
@@ -12,9 +12,11 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-__all__ = ["FloatArray", "Vector", "VectorLike"]
+__all__ = ["MAX_DIMENSION", "FloatArray", "Vector", "VectorLike"]
 
 FloatArray: TypeAlias = NDArray[np.float32]
+MAX_DIMENSION = 1_000_000
+"""The most numbers that a vector may have; no database takes a tenth of it."""
 _FLOAT32 = np.dtype(np.float32)
 # Bound once: a document is made from a row in about the time that a few attribute look-ups take.
 _vdot = np.vdot
@@ -30,11 +32,11 @@ class Vector(Sequence[float]):
 
     Args:
         values: floats or integers; a list, a tuple, a numpy array of any real dtype, or anything else that numpy
-            can read as one-dimensional. Arrays are copied, unless they are float32 and marked read-only.
+            can read as one-dimensional. Arrays are copied, unless they are contiguous float32 and marked read-only.
 
     Raises:
-        ValueError: if the values are not numbers, not one-dimensional, empty, NaN, infinite, or too large for
-            single precision.
+        ValueError: if the values are not numbers, not one-dimensional, empty, NaN, infinite, masked, too large for
+            single precision, or more than a million.
     """
 
     __slots__ = ("_array",)
@@ -130,7 +132,7 @@ def _validate(value: Any, info: core_schema.ValidationInfo[Any]) -> Vector:
         array = _checked(value)
     except ValueError as error:
         document_id = info.data.get("id") if info.data else None
-        raise ValueError(f"document {document_id!r}: {error}" if document_id else str(error)) from None
+        raise ValueError(f"document {document_id[:80]!r}: {error}" if document_id else str(error)) from None
     vector = _new(Vector)
     vector._array = array  # noqa: SLF001
     return vector
@@ -138,8 +140,10 @@ def _validate(value: Any, info: core_schema.ValidationInfo[Any]) -> Vector:
 
 def _checked(values: Any) -> FloatArray:
     if type(values) is np.ndarray and values.dtype == _FLOAT32 and values.ndim == 1:
-        # A buffer that its owner fills again would change every document made from it, hence the copy.
-        array = values.copy() if values.flags.writeable else values
+        # A buffer that its owner fills again would change every document made from it, hence the copy. And to be sent,
+        # numbers have to lie side by side.
+        flags = values.flags
+        array = values.copy() if flags.writeable or not flags.c_contiguous else values
     elif type(values) is Vector:
         return values._array  # noqa: SLF001
     else:
@@ -154,11 +158,16 @@ def _checked(values: Any) -> FloatArray:
 
 
 def _converted(values: Any) -> FloatArray:
-    if isinstance(values, str | bytes):
+    if isinstance(values, str | bytes | bytearray):
         raise ValueError("a vector is a sequence of numbers, not text")
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError("the vector has masked values")
     try:
+        # Before a range of a billion becomes an array.
+        if not isinstance(values, np.ndarray) and isinstance(values, Sized) and len(values) > MAX_DIMENSION:
+            raise ValueError(f"it has more than {MAX_DIMENSION:,}")
         raw = np.asarray(values)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - the object's own code, which fails in its own ways
         raise ValueError(f"a vector is a flat sequence of numbers: {error}") from None
     if raw.ndim != 1:
         raise ValueError(f"a vector has one dimension; this has shape {raw.shape}")

@@ -16,6 +16,7 @@ __all__ = ["Predicate", "equal", "instant", "matches", "predicate", "resolve"]
 
 Predicate = Callable[[Mapping[str, Any]], bool]
 
+_NOTHING = object()
 _ISO_8601 = re.compile(r"[0-9][0-9TtZzWw:.,+\- ]*\Z")
 
 
@@ -99,16 +100,16 @@ def _test(operator: str, x: Any) -> Callable[[Any], bool]:
         eq = _eq(x)
         return lambda v: not eq(v)
     if operator in ("in", "nin"):
-        tests = [_eq(item) for item in x]
-        if operator == "in":
-            return lambda v: any(test(v) for test in tests)
-        return lambda v: not any(test(v) for test in tests)
+        among = _member(x)
+        return among if operator == "in" else lambda v: not among(v)
     if operator == "contains":
         return lambda v: isinstance(v, list | tuple) and _among(x, v)
     if operator == "contains_any":
-        return lambda v: isinstance(v, list | tuple) and any(_among(item, v) for item in x)
+        wanted = frozenset(map(_identity, x))
+        return lambda v: isinstance(v, list | tuple) and not wanted.isdisjoint(map(_identity, v))
     if operator == "contains_all":
-        return lambda v: isinstance(v, list | tuple) and all(_among(item, v) for item in x)
+        needed = frozenset(map(_identity, x))
+        return lambda v: isinstance(v, list | tuple) and needed.issubset(map(_identity, v))
     return _range(operator, x)
 
 
@@ -116,6 +117,30 @@ def _eq(x: Scalar) -> Callable[[Any], bool]:
     if x is None:
         return lambda v: v is None
     return lambda v: _among(x, v) if isinstance(v, list | tuple) else equal(v, x)
+
+
+def _member(values: tuple[Scalar, ...]) -> Callable[[Any], bool]:
+    """``in``: one look-up for each value found, however many there are to compare with."""
+    wanted = frozenset(_identity(x) for x in values if x is not None)
+    none = None in values
+
+    def among(v: Any) -> bool:
+        if v is None:
+            return none
+        if isinstance(v, list | tuple):
+            return not wanted.isdisjoint(map(_identity, v))
+        return _identity(v) in wanted
+
+    return among
+
+
+def _identity(value: Any) -> object:
+    """The same for equal scalars (see :func:`equal`) and for no others; what is no scalar equals nothing."""
+    if isinstance(value, bool):
+        return (value,)
+    if isinstance(value, str | int | float):
+        return value
+    return _NOTHING
 
 
 def _among(x: Scalar, elements: Any) -> bool:

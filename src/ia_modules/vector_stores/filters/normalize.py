@@ -3,8 +3,8 @@
 The result is built of :class:`And` and :class:`Or` over *literals* only: a :class:`Condition` with one of the
 operators ``eq in gt gte lt lte contains contains_any contains_all exists``, or a :class:`Not` around such a
 condition. ``ne`` and ``nin`` are gone, ``None`` and empty lists are folded away, every number fits a signed 64-bit
-integer or a finite double, nested groups are flat, and a filter that holds for everything or for nothing is
-exactly ``MATCH_ALL`` or ``MATCH_NONE``.
+integer or a finite double, every text fits UTF-8, nested groups are flat, and a filter that holds for everything or for
+nothing is exactly ``MATCH_ALL`` or ``MATCH_NONE``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from ia_modules.vector_stores.filters.evaluate import instant
+from ia_modules.vector_stores.filters.evaluate import instant, matches
 from ia_modules.vector_stores.filters.nodes import (
     MATCH_ALL,
     MATCH_NONE,
@@ -25,6 +25,7 @@ from ia_modules.vector_stores.filters.nodes import (
     Or,
     Scalar,
     as_node,
+    group,
 )
 
 __all__ = ["normalize"]
@@ -37,50 +38,64 @@ def normalize(filters: FilterLike) -> Node:
     """The normal form of what a caller handed in as ``filters``; means the same for every document.
 
     Raises:
-        ValueError: for something that is not a filter, or one that nests hundreds of groups deep.
+        ValueError: for something that is not a filter, or that has too many parts.
     """
-    try:
-        return _normal(as_node(filters), negated=False)
-    except RecursionError:
-        raise ValueError("the filter nests too many groups to be read") from None
+    return _normal(as_node(filters), _Identities(), negated=False)
 
 
-def _normal(node: Node, *, negated: bool) -> Node:
+def _normal(node: Node, known: _Identities, *, negated: bool) -> Node:
     if isinstance(node, Not):
-        return _normal(node.child, negated=not negated)
+        return _normal(node.child, known, negated=not negated)
     if isinstance(node, And | Or):
-        children = [_normal(child, negated=negated) for child in node.children]
+        children = [_normal(child, known, negated=negated) for child in node.children]
         # De Morgan: the negation of an And is the Or of the negations, and the other way round.
-        return _join(And if isinstance(node, And) != negated else Or, children)
+        return _join(And if isinstance(node, And) != negated else Or, children, known)
     if isinstance(node, Condition):
         return _literal(node, negated=negated)
     raise TypeError(f"not a filter node: {type(node).__name__}")
 
 
-def _join(kind: type[And] | type[Or], children: Iterable[Node]) -> Node:
+def _join(kind: type[And] | type[Or], children: Iterable[Node], known: _Identities) -> Node:
     """Flatten, drop what changes nothing, drop repetitions, and stop at what decides alone."""
     neutral, decisive = (MATCH_ALL, MATCH_NONE) if kind is And else (MATCH_NONE, MATCH_ALL)
-    flat: dict[tuple[object, ...], Node] = {}
+    flat: dict[int, Node] = {}
     for child in children:
         if child == decisive:
             return decisive
         for part in child.children if isinstance(child, kind) else (child,):
-            flat.setdefault(_identity(part), part)
+            flat.setdefault(known.of(part), part)
     if not flat:
         return neutral
     parts = tuple(flat.values())
-    return parts[0] if len(parts) == 1 else kind(parts)
+    return parts[0] if len(parts) == 1 else group(kind, parts)
 
 
-def _identity(node: Node) -> tuple[object, ...]:
-    """Equality that keeps ``1``, ``1.0`` and ``True`` apart, which ``==`` does not."""
-    if isinstance(node, Condition):
-        values = node.value if isinstance(node.value, tuple) else (node.value,)
-        return (node.field, node.operator, *((type(v), v) for v in values))
-    if isinstance(node, Not):
-        return ("not", _identity(node.child))
-    assert isinstance(node, And | Or)
-    return (type(node), *(_identity(child) for child in node.children))
+class _Identities:
+    """Numbers that are the same for the same trees; ``1``, ``1.0`` and ``True`` differ, which they don't for ``==``.
+
+    Each node is looked into once, however deep it lies.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[object, ...], int] = {}
+        self._seen: dict[int, tuple[Node, int]] = {}  # with the nodes, so that no other takes their place in memory
+
+    def of(self, node: Node) -> int:
+        """The number of a tree."""
+        seen = self._seen.get(id(node))
+        if seen is None:
+            number = self._numbers.setdefault(self._form(node), len(self._numbers))
+            seen = self._seen[id(node)] = node, number
+        return seen[1]
+
+    def _form(self, node: Node) -> tuple[object, ...]:
+        if isinstance(node, Condition):
+            values = node.value if isinstance(node.value, tuple) else (node.value,)
+            return (node.field, node.operator, *((type(v), v) for v in values))
+        if isinstance(node, Not):
+            return ("not", self.of(node.child))
+        assert isinstance(node, And | Or)
+        return (type(node), *map(self.of, node.children))
 
 
 def _literal(condition: Condition, *, negated: bool) -> Node:
@@ -92,10 +107,12 @@ def _literal(condition: Condition, *, negated: bool) -> Node:
         return positive
     if isinstance(positive, Condition):
         return Not(positive)
-    return _normal(positive, negated=True)
+    return _normal(positive, _Identities(), negated=True)
 
 
 def _positive(field: str, operator: str, value: object) -> Node:
+    if not _encodable(field):  # then no document has it
+        return MATCH_ALL if matches(Condition(field, operator, value), {}) else MATCH_NONE
     if operator == "exists":
         present = Condition(field, "exists", True)
         return present if value else Not(present)
@@ -129,7 +146,7 @@ def _membership(field: str, values: tuple[Scalar, ...]) -> Node:
         parts.append(Condition(field, "in", tuple(wanted)))
     if any(v is None for v in values):
         parts.append(Not(Condition(field, "exists", True)))
-    return _join(Or, parts)
+    return _join(Or, parts, _Identities())
 
 
 def _distinct(values: Iterable[Scalar]) -> list[Scalar]:
@@ -142,7 +159,9 @@ def _distinct(values: Iterable[Scalar]) -> list[Scalar]:
 
 def _storable(value: Scalar) -> Scalar:
     """The value as a number that a document may hold, or None if no document can hold an equal one."""
-    if isinstance(value, bool | str) or value is None:
+    if isinstance(value, str):
+        return value if _encodable(value) else None
+    if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -178,3 +197,14 @@ def _range(field: str, operator: str, value: object) -> Node:
     if upwards:
         return Condition(field, "gte" if bound > value else "gt", bound)
     return Condition(field, "lte" if bound < value else "lt", bound)
+
+
+def _encodable(text: str) -> bool:
+    """Whether UTF-8 can hold the text; a document's keys and values it can."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

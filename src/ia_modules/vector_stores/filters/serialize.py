@@ -5,12 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ia_modules.vector_stores.filters.nodes import OPERATORS, And, Condition, FilterLike, Node, Not, Or, as_node
+from ia_modules.vector_stores.filters.nodes import (
+    MAX_DEPTH,
+    OPERATORS,
+    And,
+    Condition,
+    FilterLike,
+    Node,
+    Not,
+    Or,
+    as_node,
+)
 
-__all__ = ["MAX_DEPTH", "from_json", "to_json"]
-
-MAX_DEPTH = 100
-"""How deep a filter read from text or JSON may nest: far beyond any real one, and safe to recurse through."""
+__all__ = ["from_json", "to_json"]
 
 _LEAF = {"field", "operator", "value"}
 
@@ -22,7 +29,7 @@ def from_json(obj: Any) -> Node:
         ValueError: for unknown or missing keys, an unknown operator, a value of the wrong kind, or nesting deeper
             than 100; the message names the place, as in ``$.and[1].operator``.
     """
-    return _read({"and": obj} if isinstance(obj, list) else obj, "$", MAX_DEPTH)
+    return _read({"and": obj} if isinstance(obj, list) else obj, "$", MAX_DEPTH + 1)
 
 
 def to_json(filters: FilterLike) -> dict[str, Any]:
@@ -55,7 +62,7 @@ def _read_leaf(obj: dict[Any, Any], path: str) -> Condition:
     groups = sorted(set(obj) & {"and", "or", "not"})
     if groups:
         raise ValueError(f"{path}: {groups[0]!r} must be the only key of its object")
-    unknown = sorted(map(repr, set(obj) - _LEAF))
+    unknown = sorted(map(_shown, set(obj) - _LEAF))
     if unknown:
         raise ValueError(f"{path}: unknown key {unknown[0]}; a condition has 'field', 'operator' and 'value'")
     missing = [key for key in ("field", "operator", "value") if key not in obj]
@@ -87,12 +94,19 @@ def _write(node: Node) -> dict[str, Any]:
         raise TypeError(f"not a filter node: {type(node).__name__}")
     values = node.value if isinstance(node.value, tuple) else (node.value,)
     if any(isinstance(value, float) and math.isinf(value) for value in values):
-        raise ValueError(f"filter on {node.field!r}: infinity has no JSON form")
+        raise ValueError(f"filter on {_shown(node.field)}: infinity has no JSON form")
     return {
         "field": node.field,
         "operator": node.operator,
         "value": list(node.value) if isinstance(node.value, tuple) else node.value,
     }
+
+
+def _shown(key: Any) -> str:
+    """A key for a message; it may be of any kind and length."""
+    if not isinstance(key, str):
+        return f"of type {type(key).__name__}"
+    return repr(key if len(key) <= 80 else key[:80] + "…")
 
 
 def _kind(value: Any) -> str:

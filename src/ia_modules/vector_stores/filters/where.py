@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from ia_modules.vector_stores.errors import MissingDependencyError
 from ia_modules.vector_stores.filters.evaluate import instant
 from ia_modules.vector_stores.filters.nodes import (
+    MAX_DEPTH,
     RANGE_OPERATORS,
     And,
     Condition,
@@ -24,7 +25,6 @@ from ia_modules.vector_stores.filters.nodes import (
     Scalar,
     as_node,
 )
-from ia_modules.vector_stores.filters.serialize import MAX_DEPTH
 from ia_modules.vector_stores.filters.where_errors import (
     WhereSyntaxError,
     unexpected_character,
@@ -34,7 +34,10 @@ from ia_modules.vector_stores.filters.where_errors import (
 if TYPE_CHECKING:
     from lark import Lark, Token, Tree
 
-__all__ = ["WhereSyntaxError", "parse_where", "to_where"]
+__all__ = ["MAX_LENGTH", "WhereSyntaxError", "parse_where", "to_where"]
+
+MAX_LENGTH = 65_536
+"""The most characters that a filter written as text may have."""
 
 _GRAMMAR = r"""
 ?start: any
@@ -93,8 +96,11 @@ def parse_where(text: str) -> Node:
 
     Raises:
         WhereSyntaxError: (a ``ValueError``) where the text is not a filter; it shows the place and what was expected.
+            Or for a text of more than 65,536 characters, or of more groups than a filter may nest.
         MissingDependencyError: the package ``lark`` is not installed.
     """
+    if len(text) > MAX_LENGTH:
+        raise WhereSyntaxError(f"a filter may have {MAX_LENGTH:,} characters at most", text, MAX_LENGTH)
     parser = _parser()
     from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
@@ -108,7 +114,12 @@ def parse_where(text: str) -> Node:
         raise unexpected_character(text, cast("int", error.pos_in_stream)) from None
     except UnexpectedToken as error:
         raise unexpected_token(text, tokens, error) from None
-    return _node(tree, text)
+    try:
+        return _node(tree, text)
+    except WhereSyntaxError:
+        raise
+    except ValueError as error:  # beyond a limit of filters
+        raise WhereSyntaxError(str(error), text, 0) from None
 
 
 def to_where(filters: FilterLike) -> str:

@@ -62,7 +62,9 @@ class Storage:
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (folder / _FILE).exists():
+            (folder / _FILE).touch(mode=0o600)  # SQLite gives the files beside it the same mode
         self._numbers: dict[tuple[str, str], int] = {}
         self._file = sqlite3.connect(folder / _FILE, timeout=0, isolation_level=None, check_same_thread=False)
         try:

@@ -29,6 +29,10 @@ __all__ = ["Compiled", "FilterCompiler", "Native", "NotExpressible", "Superset"]
 
 Native: TypeAlias = dict[str, Any]
 
+_NATIVE_DEPTH = 20
+"""Groups that may lie in one another natively; what is deeper is checked here. Pinecone takes no more than 64, Chroma
+refuses a hundred, and what reads Weaviate's messages may, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
@@ -101,10 +105,10 @@ class FilterCompiler(ABC):
         assert native is not None
         return native
 
-    def _visit(self, node: Node, *, strict: bool) -> tuple[Native | None, bool]:
+    def _visit(self, node: Node, *, strict: bool, room: int = _NATIVE_DEPTH) -> tuple[Native | None, bool]:
         """Native form and exactness; a native form of None selects everything."""
         if isinstance(node, And | Or):
-            return self._visit_group(node, strict=strict)
+            return self._visit_group(node, strict=strict, room=room)
         negated = isinstance(node, Not)
         condition = node.child if isinstance(node, Not) else node
         assert isinstance(condition, Condition)
@@ -122,8 +126,10 @@ class FilterCompiler(ABC):
             return native.usual, True
         return native, True
 
-    def _visit_group(self, node: And | Or, *, strict: bool) -> tuple[Native | None, bool]:
-        visited = [self._visit(child, strict=strict) for child in node.children]
+    def _visit_group(self, node: And | Or, *, strict: bool, room: int) -> tuple[Native | None, bool]:
+        if room == 0 and not strict:
+            return None, False
+        visited = [self._visit(child, strict=strict, room=room - 1) for child in node.children]
         exact = all(part_exact for _, part_exact in visited)
         parts = [native for native, _ in visited if native is not None]
         if isinstance(node, Or) and len(parts) < len(visited):

@@ -186,7 +186,7 @@ def _equality(key: str, values: Sequence[Scalar], *, negated: bool) -> Native:
     # To compare a stored integer with a fraction, Chroma cuts the fraction off: 1 would equal 1.5.
     fractions = [v for v in values if isinstance(v, float) and not v.is_integer()]
     parts: list[Native] = []
-    if whole := [v for v in values if v not in fractions]:
+    if whole := [v for v in values if not isinstance(v, float) or v.is_integer()]:
         if any(type(v) is float for v in whole):  # a list is of one kind
             whole = [float(v) for v in whole if isinstance(v, int | float)]
         listed: Native = {key: {"$nin" if negated else "$in": whole}}

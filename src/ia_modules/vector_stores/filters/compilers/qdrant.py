@@ -42,6 +42,8 @@ _EMPTY = "Qdrant takes an empty list for no value"
 _NEAR = 1e-13
 """Relative distance within which two doubles may change places: a server was seen to err by 3 units in the last place,
 7e-16, and may err again whenever it reads a payload from disk."""
+_MAX_PLACES = 16
+"""Places that are looked at natively where a field's name has dots: the filter grows with their number, squared."""
 _TINY = 1e-300
 _MAX = 1.7976931348623157e308
 
@@ -144,6 +146,8 @@ class QdrantCompiler(FilterCompiler):
     def paths(self, field: str) -> list[str]:
         """Every place that the field may name, in the order in which they are looked up: ``"a.b"``, then ``a.b``."""
         parts = field.split(".")
+        if len(parts) > _MAX_PLACES:
+            raise NotExpressible(f"Qdrant would have to look at each of {len(parts)} places that this field may name")
         if self._stored and field.startswith(RESERVED):
             parts[0] = ESCAPED + parts[0]
         return [".".join([*map(_quoted, parts[:i]), _quoted(".".join(parts[i:]))]) for i in range(len(parts))]

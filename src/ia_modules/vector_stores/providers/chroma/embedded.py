@@ -28,6 +28,7 @@ from ia_modules.vector_stores.providers.chroma.backend import (
     settings,
     with_replacements,
 )
+from ia_modules.vector_stores.providers.folders import private_folder
 from ia_modules.vector_stores.providers.packages import imported
 from ia_modules.vector_stores.providers.threads import finished, joined
 
@@ -302,9 +303,9 @@ def _clear_lists(handle: Handle, piece: int) -> None:
 
 
 def _lock(path: str) -> Any:
-    Path(path).mkdir(parents=True, exist_ok=True)
+    private_folder(Path(path), LOCK_FILE)
     filelock = imported("filelock", provider="chroma")
-    lock = filelock.FileLock(str(Path(path) / LOCK_FILE), thread_local=False)
+    lock = filelock.FileLock(str(Path(path) / LOCK_FILE), thread_local=False, mode=0o600)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:

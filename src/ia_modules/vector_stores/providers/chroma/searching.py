@@ -12,6 +12,7 @@ import asyncio
 import math
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,8 @@ class Searcher:
     async def _filtered(
         self, handle: Handle, request: SearchRequest, compiled: Compiled, passes: Predicate
     ) -> list[SearchResult]:
-        key = (handle.name, repr(compiled.node))
+        # Hashed, as filters may be long, and many are remembered.
+        key = (handle.name, sha256(repr(compiled.node).encode()).hexdigest())
         share = self._shares.get(key)
         wanted = _SAFETY * request.top_k
         look = max(_LOOK, math.ceil(wanted))

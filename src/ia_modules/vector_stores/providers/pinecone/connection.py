@@ -78,7 +78,7 @@ class Connection:
             host=host,
             additional_headers=dict(config.headers),
             timeout=self._timeout,
-            proxy_url=config.options.get("proxy_url"),
+            proxy_url=config.proxy,
             ssl_verify=await self._tls(host),
             retry_config=pinecone.RetryConfig(max_retries=0),
         )
@@ -171,8 +171,8 @@ class Connection:
             raise IndexNotFoundError(f"index {self._name!r} does not exist")
         tls = await self._tls(model.host)
         if self._index is None:  # another task may have come first
-            proxy = self._config.options.get("proxy_url")
-            self._index = Wire(model.host, self._key, self._config.headers, tls, self._timeout, proxy)
+            config = self._config
+            self._index = Wire(model.host, self._key, config.headers, tls, self._timeout, config.proxy)
         return self._index
 
     async def _look_again(self, index: Wire, error: Exception) -> None:

@@ -25,6 +25,8 @@ __all__ = ["Filters", "Prepared", "StoredCompiler"]
 
 _OPPOSITE = {"gt": "lte", "gte": "lt", "lt": "gte", "lte": "gt"}
 _REMEMBERED = 256
+_LONGEST_KEY = 20_000
+"""Longer filters are compiled each time, so that those remembered don't fill the memory."""
 
 
 class StoredCompiler(FilterCompiler):
@@ -160,7 +162,8 @@ class Filters:
         if found is None:
             compiled = self._compiler.compile(filters)
             found = Prepared(compiled.native, None if compiled.exact else predicate(filters))
-            self._known[key] = found
+            if len(key) <= _LONGEST_KEY:
+                self._known[key] = found
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
         else:

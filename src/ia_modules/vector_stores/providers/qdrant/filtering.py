@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
 
@@ -16,6 +17,8 @@ from ia_modules.vector_stores.providers.qdrant.layout import NAMESPACE, namespac
 __all__ = ["Filters", "Prepared", "needs"]
 
 _REMEMBERED = 256
+_LONGEST_KEY = 20_000
+"""Longer filters are compiled each time, and known by a hash, so that what is remembered does not fill the memory."""
 
 
 class Prepared(NamedTuple):
@@ -63,6 +66,9 @@ class Filters:
         """
         everything = filters is MATCH_ALL or filters == MATCH_ALL
         key = namespace if everything else f"{exact:d}{namespace}\0{filters!r}"
+        if len(key) > _LONGEST_KEY:
+            key = f"#{sha256(key.encode()).hexdigest()}"
+            return self._prepared(key, filters, namespace, exact=exact)
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = self._prepared(key, filters, namespace, exact=exact)

@@ -25,6 +25,7 @@ import numpy as np
 
 from ia_modules.vector_stores.documents import copy_metadata
 from ia_modules.vector_stores.errors import StoreLockedError
+from ia_modules.vector_stores.providers.folders import private_folder
 from ia_modules.vector_stores.providers.qdrant.backend import Backend, NativeFilter, Query, import_qdrant
 from ia_modules.vector_stores.providers.qdrant.layout import Point, point
 from ia_modules.vector_stores.providers.threads import finished, joined
@@ -66,6 +67,8 @@ class _Engine:
         class Local(QdrantLocal):
             LARGE_DATA_THRESHOLD = sys.maxsize  # we warn ourselves, once, and not for every collection
 
+        if self.location != ":memory:":
+            private_folder(Path(self.location), ".lock", "meta.json")
         made = Local.__new__(Local)  # in two steps, to get hold of what a refusal leaves open
         try:
             made.__init__(self.location)  # type: ignore[misc]

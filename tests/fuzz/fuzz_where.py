@@ -1,0 +1,6 @@
+"""``python tests/fuzz/fuzz_where.py -max_total_time=30``; see ``targets.py``."""
+
+from driver import run
+
+if __name__ == "__main__":
+    run("where")
