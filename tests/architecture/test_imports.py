@@ -96,6 +96,8 @@ CONTRACT = {
         "VectorDocument",
         "VectorStoreConfig",
     ],
+    "ia_modules.vector_stores.batch": ["BatchProcessor"],
+    "ia_modules.vector_stores.pooling": ["VectorStorePool", "VectorStorePoolManager"],
     "ia_modules.vector_stores.base": [
         "AuthenticationError",
         "ConnectionError",

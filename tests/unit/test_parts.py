@@ -209,3 +209,15 @@ async def test_an_authentication_error_ends_it() -> None:
     with pytest.raises(AuthenticationError):
         await execution().run("fetch", primitive)
     assert "".join(primitive.made) == "abc"
+
+
+async def test_of_searches_at_the_same_time_the_client_s_exception_is_the_cause() -> None:
+    store = FakeStore(info=IndexInfo(2, DistanceMetric.DOT_PRODUCT), max_retries=1)
+    await store.count()
+    behind = OSError("the client's own")
+    lost = ConnectionError("lost")
+    lost.__cause__ = behind
+    store.failures["search"] = [lost] * 99
+    with pytest.raises(ConnectionError) as caught:
+        await store.search_many([[1.0, float(i)] for i in range(3)])
+    assert caught.value.__cause__ is behind

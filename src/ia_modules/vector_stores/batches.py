@@ -74,9 +74,12 @@ def _as_ours(cause: Exception, error: VectorStoreError) -> VectorStoreError:
 
 async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
     """Await all; if one raises, the others are cancelled and the first exception comes out as it is."""
+    first: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as group:
             for one in work:
                 group.create_task(one)
     except BaseExceptionGroup as raised:
-        raise raised.exceptions[0] from None
+        first = raised.exceptions[0]
+    if first is not None:
+        raise first  # out here, so that its cause and context stay what they are

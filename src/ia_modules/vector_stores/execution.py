@@ -245,7 +245,7 @@ class Execution:
                 error.retryable = False  # spent
                 error.add_note(f"given up after {made} attempts{f': {stop.why}' if stop.why else ''}")
             elif not whole:
-                raise last from None  # it is for the primitive to say what it means
+                raise last from last.__cause__  # it is for the primitive to say what it means
             raise
         self.budget.succeeded(stop.taken)
         return result

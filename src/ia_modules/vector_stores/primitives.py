@@ -138,11 +138,14 @@ class Primitives(ABC):
             async with places:
                 return await part(lambda: self._search(request))
 
+        first: Exception | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(one(request)) for request in requests]
         except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None  # the others failed likewise or were cancelled because of it
+            first = failed.exceptions[0]  # the others failed likewise or were cancelled because of it
+        if first is not None:
+            raise first  # out here, so that its cause and context stay what they are
         return [task.result() for task in tasks]
 
     @abstractmethod

@@ -20,9 +20,12 @@ async def each(items: Iterable[T], work: Callable[[T], Awaitable[R]], *, at_a_ti
         async with places:
             return await work(item)
 
+    first: Exception | None = None
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(item)) for item in items]
     except ExceptionGroup as failed:
-        raise failed.exceptions[0] from None
+        first = failed.exceptions[0]
+    if first is not None:
+        raise first  # out here, so that its cause and context stay what they are
     return [task.result() for task in tasks]

@@ -114,6 +114,7 @@ class Reader:
         What a page of the list names is read while the next one is asked for.
         """
         reading: list[asyncio.Task[dict[str, Record]]] = []
+        first: Exception | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 while True:
@@ -130,7 +131,9 @@ class Reader:
                     if token is None or size <= 0:
                         break
         except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
+            first = failed.exceptions[0]
+        if first is not None:
+            raise first  # out here, so that its cause and context stay what they are
         return [one for task in reading for one in task.result().values()], token
 
     async def found(

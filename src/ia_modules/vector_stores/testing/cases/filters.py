@@ -80,12 +80,15 @@ async def check_table(ctx: Context, operators: Iterable[str], *, negated: bool =
 
 async def gather_first(calls: Iterable[object]) -> None:
     """Await all; the first failure of them is raised as it is."""
+    first: Exception | None = None
     try:
         async with asyncio.TaskGroup() as group:
             for call in calls:
                 group.create_task(call)  # type: ignore[arg-type]
     except ExceptionGroup as failed:
-        raise failed.exceptions[0] from None
+        first = failed.exceptions[0]
+    if first is not None:
+        raise first
 
 
 @case("4.1")
