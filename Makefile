@@ -8,7 +8,7 @@ ALONE := 7.1- or 8.1- or 8.2-
 LIVE := qdrant-server or qdrant-grpc or weaviate-server or test_both
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint types contracts audit unit integration conformance conformance-long conformance-page test-live beside \
+.PHONY: help demo test lint types contracts audit unit integration chaos conformance conformance-long conformance-page test-live beside \
 	benchmark contract format docs clean
 
 help: ## list what can be made
@@ -17,7 +17,7 @@ help: ## list what can be made
 demo: $(VENV)/.runtime ## install, index Python's own documentation into embedded Chroma, ask five questions
 	$(BIN)/ia-vectors demo
 
-test: lint types contracts audit unit integration conformance beside ## everything that must hold
+test: lint types contracts audit unit integration chaos conformance beside ## everything that must hold
 	@echo "All checks passed."
 
 lint: $(VENV)/.development ## style and formatting
@@ -39,6 +39,9 @@ unit: $(VENV)/.development ## tests that need no database server
 integration: $(VENV)/.development ## tests against real databases, started by the tests themselves
 	$(BIN)/pytest $(PARALLEL) tests/integration tests/service
 
+chaos: $(VENV)/.development ## thousands of writes while connections fail and servers are killed (IA_CHAOS_SEED for other faults)
+	$(BIN)/pytest $(PARALLEL) tests/chaos
+
 conformance: $(VENV)/.development ## the conformance kit on every provider, and broken providers that it must catch
 	$(BIN)/pytest $(PARALLEL) tests/conformance -k "not ($(ALONE))"
 	$(BIN)/pytest tests/conformance -k "$(ALONE)"
@@ -52,6 +55,7 @@ conformance-page: $(VENV)/.development ## run the kit and write docs/conformance
 test-live: $(VENV)/.development ## tests and conformance kit against the servers that the environment names (QDRANT_URL, WEAVIATE_URL)
 	@test -n "$$QDRANT_URL$$WEAVIATE_URL" || { echo "Set QDRANT_URL (http://127.0.0.1:6333) or WEAVIATE_URL (http://127.0.0.1:8080); docker compose up starts both servers."; exit 2; }
 	$(BIN)/pytest tests/integration -k "$(LIVE)"
+	$(BIN)/pytest tests/chaos -k "qdrant-server or qdrant-grpc or weaviate-server"
 	$(BIN)/pytest tests/conformance/test_providers.py -k "$(LIVE)"
 
 beside: $(VENV)/.development ## the built wheel beside PyPI's ia_modules, in an environment of its own

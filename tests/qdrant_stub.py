@@ -134,7 +134,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def handle_one(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:  # the connection broke in the middle of the request
+            self.close_connection = True
+            return None
         path = urlsplit(self.path).path
         if path == "/":
             return self.answer(200, {"title": "stub", "version": VERSION})

@@ -240,7 +240,7 @@ async def test_options_reach_the_server(make_store: MakeStore) -> None:
     vector = next(iter((await definition(store))["vectorConfig"].values()))["vectorIndexConfig"]
     assert (vector["distance"], vector["efConstruction"], vector["maxConnections"]) == ("manhattan", 64, 8)
     await store.upsert([doc("a")])
-    assert (await store.search([1, 0, 0])).results[0].score == 1.0
+    assert (await store.search([1, 0, 0])).results[0].score == pytest.approx(1.0, abs=1e-6)
     assert await store.delete(ids=["a"]) == {"deleted": 1, "namespace": ""}
 
 

@@ -105,3 +105,10 @@ def test_folder_errors_are_not_worth_a_retry(raised: OSError) -> None:
 @pytest.mark.parametrize("raised", [ConnectionResetError("reset"), TimeoutError("late"), RuntimeError("else")])
 def test_what_is_not_chromas_is_left_to_the_base_class(raised: Exception) -> None:
     assert map_error(raised) is None
+
+
+@pytest.mark.parametrize("kind", [chromadb.errors.InvalidArgumentError, Exception])
+def test_a_request_that_came_in_part_is_sent_again(kind: type[Exception]) -> None:
+    error = map_error(kind("Failed to buffer the request body: error reading a body from connection"))
+    assert type(error) is ConnectionError
+    assert error.retryable

@@ -7,6 +7,7 @@ import sys
 
 from ia_modules.vector_stores.errors import (
     AuthenticationError,
+    ConnectionError,
     IndexAlreadyExistsError,
     IndexNotFoundError,
     InvalidDocumentError,
@@ -31,6 +32,8 @@ def map_error(error: Exception) -> VectorStoreError | None:
     of_transport = _SERVER.of_transport(error, text)
     if of_transport is not None:
         return of_transport
+    if "the request body" in text and "buffer" in text:  # it was told as the request's fault, or without any class
+        return ConnectionError(f"the request did not reach the Chroma server whole: {text}")
     # If the package is not loaded, the error is not its own.
     chroma = sys.modules.get("chromadb.errors")
     if chroma is None or not isinstance(error, chroma.ChromaError):

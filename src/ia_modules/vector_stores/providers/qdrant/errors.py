@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from ia_modules.vector_stores.errors import (
+    ConnectionError,
     IndexAlreadyExistsError,
     IndexNotFoundError,
     InvalidDimensionError,
@@ -87,6 +88,8 @@ def _of_message(text: str) -> VectorStoreError | None:
             f'declare it in create_index(payload_indexes={{{path!r}: "{kinds.partition(",")[0]}"}}), or leave the '
             "option auto_index on"
         )
+    if "payload reached EOF" in text:
+        return ConnectionError(f"the request did not reach the Qdrant server whole: {text}")
     if "already exists" in text:
         return IndexAlreadyExistsError(text)
     if "ollection" in text and ("not found" in text or "doesn't exist" in text or "does not exist" in text):

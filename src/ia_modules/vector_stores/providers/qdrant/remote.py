@@ -16,6 +16,7 @@ from ia_modules.vector_stores.errors import UnsupportedOperationError
 from ia_modules.vector_stores.parts import part
 from ia_modules.vector_stores.providers.qdrant.backend import Backend, import_qdrant
 from ia_modules.vector_stores.providers.qdrant.layout import TEXT
+from ia_modules.vector_stores.providers.rpc import CHANNEL_OPTIONS
 
 __all__ = ["BYTES_PER_POINT", "CONNECTION_OPTIONS", "MAX_REQUEST_BYTES", "ByteBudget", "RemoteBackend", "parts"]
 
@@ -94,6 +95,7 @@ class RemoteBackend(Backend):
                 api_key=config.secret,
                 prefix=options.get("prefix"),
                 headers=self._headers(),
+                grpc_options=dict(CHANNEL_OPTIONS),
                 timeout=self.timeout,
                 check_compatibility=False,
                 limits=httpx.Limits(

@@ -16,6 +16,7 @@ from ia_modules.vector_stores.providers.tasks import each
 from ia_modules.vector_stores.providers.weaviate.connection import Connection, rpc_error
 from ia_modules.vector_stores.providers.weaviate.errors import RefusedError, says
 from ia_modules.vector_stores.providers.weaviate.filtering import StoredCompiler
+from ia_modules.vector_stores.providers.weaviate.flips import FLIPS
 from ia_modules.vector_stores.providers.weaviate.layout import ID, NAMESPACE, namespace_of, tenant_name
 from ia_modules.vector_stores.providers.weaviate.messages import filter_message, level, search_request
 from ia_modules.vector_stores.providers.weaviate.objects import Encoder, Found, found
@@ -217,8 +218,10 @@ class Collection:
         from orjson import loads
 
         for _ in range(2):
-            name = (await self.schema()).vector
-            request = self._search(tenant_name(namespace), size, vector_name=name, **wanted)
+            schema = await self.schema()
+            request = self._search(
+                tenant_name(namespace), size, vector_name=schema.vector, flips=schema.flips, **wanted
+            )
             reply = await self._ask("Search", request)
             objects = [] if reply is None else [found(result, loads) for result in reply.results]
             if not wanted.get("vectors") or all(one.vector is not None for one in objects):
@@ -285,6 +288,9 @@ class Collection:
             request.consistency_level = level(self._consistency)
         try:
             reply = await self._connection.call("BatchObjects", request)
+        except BaseException:
+            FLIPS.renew()
+            raise
         finally:  # also without an answer it may have been written
             if self._connection.indexes_later and self._patience:
                 self._writes += 1

@@ -20,6 +20,7 @@ from ia_modules.vector_stores.errors import (
 )
 from ia_modules.vector_stores.parts import part
 from ia_modules.vector_stores.providers.packages import imported, require
+from ia_modules.vector_stores.providers.rpc import CHANNEL_OPTIONS, without_frames
 from ia_modules.vector_stores.providers.threads import finished
 from ia_modules.vector_stores.providers.weaviate.errors import RefusedError, map_error
 
@@ -36,8 +37,11 @@ _OLDEST_SERVER = (1, 33)
 _CLOUD = (".weaviate.cloud", ".weaviate.network", ".wcs.api.weaviate.io")
 _NO_TIMEOUT = 86_400.0
 _MESSAGE_BYTES = 100 * 2**20
-_COUNTS_ONCE = frozenset({"BatchDelete"})
-"""Methods that answer how much they did, which is another number the second time."""
+_CHANNEL: Any = {"channel_options": list(CHANNEL_OPTIONS.items())}
+"""As a dict, since older clients have no class for it and don't look at it."""
+_WHOLE = frozenset({"BatchDelete", "BatchObjects"})
+"""Methods that are no parts to be tried again by themselves: the one answers how much it did, which is another number
+the second time, and the other has to send other vectors, for which its messages are made anew."""
 
 
 def import_weaviate() -> Any:
@@ -137,7 +141,9 @@ class Connection:
             auth_client_secret=None if config.secret is None else AuthApiKey(config.secret),
             additional_headers=dict(config.headers) or None,
             additional_config=AdditionalConfig(
-                timeout=Timeout(init=wait, query=wait, insert=wait), trust_env=bool(options.get("trust_env", False))
+                timeout=Timeout(init=wait, query=wait, insert=wait),
+                trust_env=bool(options.get("trust_env", False)),
+                grpc_config=_CHANNEL,
             ),
             # The checks ask a public package index for a newer client; what they find out of the server we do, too.
             skip_init_checks=True,
@@ -171,14 +177,16 @@ class Connection:
 
     async def call(self, method: str, request: Any) -> Any:
         """Call gRPC; its own errors come out as they are, without the client's waiting and wrapping."""
-        if method in _COUNTS_ONCE:
+        if method in _WHOLE:
             return await self._call(method, request)
         return await part(lambda: self._call(method, request))
 
     async def _call(self, method: str, request: Any) -> Any:
         wire = self._wire
         assert wire is not None, "the store is not connected"
-        return await getattr(wire.grpc_stub, method)(request, metadata=wire.grpc_headers(), timeout=self._timeout)
+        return await without_frames(
+            getattr(wire.grpc_stub, method)(request, metadata=wire.grpc_headers(), timeout=self._timeout)
+        )
 
     async def _indexes_later(self) -> bool:
         """The server does not say so, but its own queue of writes is one that it has only if not."""

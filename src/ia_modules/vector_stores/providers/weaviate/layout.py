@@ -21,6 +21,7 @@ from uuid import UUID
 from ia_modules.vector_stores.filters.evaluate import instant
 
 __all__ = [
+    "FLIP",
     "ID",
     "KINDS",
     "LISTED",
@@ -48,6 +49,7 @@ META: Final = "_ia_meta"
 MORE: Final = "_ia_more"
 TEXT: Final = "_ia_text"
 NAMESPACE: Final = "_ia_ns"
+FLIP: Final = "_ia_flip"
 
 KINDS: Final = {"text": "t", "number": "n", "boolean": "b", "date": "d"}
 """Kinds of properties for metadata, which are Weaviate's data types, and the letters that stand for them in names."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ia_modules.vector_stores.filters.compilers.base import Native
-from ia_modules.vector_stores.providers.weaviate.layout import ID, META, TEXT
+from ia_modules.vector_stores.providers.weaviate.layout import FLIP, ID, META, TEXT
 
 __all__ = ["by_ids", "filter_message", "level", "search_request"]
 
@@ -24,6 +24,7 @@ def search_request(
     metadata: bool = True,
     vectors: bool = False,
     vector_name: str = "",
+    flips: bool = False,
     after: str | None = None,
     properties: Sequence[str] | None = None,
 ) -> Any:
@@ -38,11 +39,16 @@ def search_request(
         metadata: whether metadata and text are wanted.
         vectors: whether vectors are wanted.
         vector_name: name of the collection's vector.
+        flips: whether the collection tells which bits of a vector are flipped.
         after: those with a greater UUID only, in order; not together with a filter.
         properties: other properties than the usual ones.
     """
     from weaviate.proto.v1 import base_pb2, search_get_pb2
 
+    if properties is None:
+        properties = (ID, META, TEXT) if metadata else (ID,)
+        if vectors and flips:
+            properties = (*properties, FLIP)
     request = search_get_pb2.SearchRequest(
         collection=collection,
         tenant=tenant,
@@ -53,9 +59,7 @@ def search_request(
         metadata=search_get_pb2.MetadataRequest(
             uuid=True, distance=vector is not None, vectors=(vector_name,) if vectors else ()
         ),
-        properties=search_get_pb2.PropertiesRequest(
-            non_ref_properties=properties or ((ID, META, TEXT) if metadata else (ID,))
-        ),
+        properties=search_get_pb2.PropertiesRequest(non_ref_properties=properties),
     )
     if message is not None:
         request.filters.CopyFrom(message)

@@ -11,7 +11,9 @@ from ia_modules.vector_stores.documents import DocumentBatch
 from ia_modules.vector_stores.filters.compilers.values import same_as_double
 from ia_modules.vector_stores.models import VectorDocument
 from ia_modules.vector_stores.providers.fields import named_values
+from ia_modules.vector_stores.providers.weaviate.flips import FLIPS, unflipped
 from ia_modules.vector_stores.providers.weaviate.layout import (
+    FLIP,
     ID,
     LISTED,
     META,
@@ -61,7 +63,10 @@ class Encoder:
         self.missing.clear()
         tenant = tenant_name(namespace)
         kept = None if namespace_of(tenant) is not None else namespace
+        flips = ""
         rows = np.ascontiguousarray(batch.vectors, dtype="<f4")
+        if self._schema.flips:
+            rows, flips = FLIPS.applied(rows)
         objects = []
         for i, (document_id, metadata, text, key) in enumerate(
             zip(batch.ids, batch.metadatas, batch.texts, object_ids(batch.ids), strict=True)
@@ -74,6 +79,8 @@ class Encoder:
             )
             fields = one.properties.non_ref_properties.fields
             fields[ID].string_value = document_id
+            if flips:
+                fields[FLIP].string_value = flips
             if text is not None:
                 fields[TEXT].string_value = text
             if kept is not None:
@@ -188,12 +195,16 @@ def found(result: Any, loads: Any) -> Found:
     meta = result.metadata
     stored = fields[META].text_value if META in fields else ""
     held = TEXT in fields and fields[TEXT].WhichOneof("kind") == "text_value"
-    vectors = meta.vectors
+    vector = None
+    if vectors := meta.vectors:
+        vector = np.frombuffer(vectors[0].vector_bytes, dtype="<f4").astype(np.float32)
+        if FLIP in fields and (flips := fields[FLIP].text_value):
+            vector = unflipped(vector, flips)
     return Found(
         meta.id,
         fields[ID].text_value if ID in fields else "",
         loads(stored) if stored else {},
         fields[TEXT].text_value if held else None,
-        np.frombuffer(vectors[0].vector_bytes, dtype="<f4").astype(np.float32) if vectors else None,
+        vector,
         meta.distance,
     )

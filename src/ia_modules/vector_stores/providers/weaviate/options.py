@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ia_modules.vector_stores.errors import UnsupportedOperationError
 from ia_modules.vector_stores.providers.weaviate.layout import (
+    FLIP,
     ID,
     META,
     MORE,
@@ -97,6 +98,7 @@ def collection_definition(name: str, info: IndexInfo, options: Mapping[str, Any]
         "properties": [
             {"name": ID, "dataType": ["text"], "tokenization": "field", **unseen},
             {"name": META, "dataType": ["text"], "tokenization": "field", **unseen},
+            {"name": FLIP, "dataType": ["text"], "tokenization": "field", **unseen},
             {"name": NAMESPACE, "dataType": ["text"], "tokenization": "field", **unseen},
             # Words of the text are what hybrid search and BM25 look for.
             {"name": TEXT, "dataType": ["text"], "tokenization": "word", "indexFilterable": False},

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ia_modules.vector_stores.errors import UnsupportedOperationError
 from ia_modules.vector_stores.metrics import DistanceMetric
-from ia_modules.vector_stores.providers.weaviate.layout import ID, KINDS, plain_name, reserved_name
+from ia_modules.vector_stores.providers.weaviate.layout import FLIP, ID, KINDS, plain_name, reserved_name
 from ia_modules.vector_stores.requests import IndexInfo
 
 __all__ = [
@@ -100,6 +100,7 @@ class Schema:
         vector: name of the vector, which no two collections share: so what is sent by a program that does not know that
             the collection was deleted and made again is refused, rather than taken with the wrong properties.
         automatic: whether fields get properties when they are first written.
+        flips: whether it has a property for the bits that are flipped in vectors; collections of early versions do not.
         scanned: where fewer documents than this pass a filter, the server compares with each of them.
 
     Raises:
@@ -130,6 +131,7 @@ class Schema:
         self._taken: set[str] = set()
         for definition in collection.get("properties") or ():
             self.add(definition)
+        self.flips = FLIP in self._names
 
     def add(self, definition: Mapping[str, Any]) -> None:
         """Take note of a property."""
