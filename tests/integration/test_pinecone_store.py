@@ -541,9 +541,12 @@ async def test_a_slow_answer_ends_with_the_timeout(make: MakeStore, emulator: Pi
 async def test_an_index_that_was_made_although_the_answer_got_lost(make: MakeStore, emulator: PineconeEmulator) -> None:
     """The client would try again by itself, and call it a conflict."""
     emulator.fail(500, "POST /indexes", after=True)
-    with pytest.raises(IndexAlreadyExistsError):
-        await make().create_index(3)
+    store = make()
+    await store.create_index(3)
     assert emulator.calls["POST /indexes"] == 1, "the second attempt looks first"
+    await store.upsert([doc("a")])
+    with pytest.raises(IndexAlreadyExistsError):
+        await store.create_index(3)
 
 
 async def test_a_url(emulator: PineconeEmulator) -> None:

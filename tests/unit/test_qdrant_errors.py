@@ -41,7 +41,7 @@ CASES: list[tuple[Exception, type[VectorStoreError], bool]] = [
     (response(400, "Wrong input: Vector dimension error: expected dim: 3, got 4"), errors.InvalidDimensionError, False),
     (response(400, NO_INDEX), errors.UnsupportedOperationError, False),
     (response(400, "Format error in JSON body"), errors.InvalidDocumentError, False),
-    (response(400, "Json deserialize error: A payload reached EOF, but is not complete."), errors.ConnectionError, True),
+    (response(400, "A payload reached EOF, but is not complete."), errors.ConnectionError, True),
     (response(422, "Validation error"), errors.InvalidDocumentError, False),
     (response(413, "Payload too large"), errors.UnsupportedOperationError, False),
     (response(429, "slow down"), errors.RateLimitError, True),
