@@ -44,9 +44,9 @@ def pinecone_names(index: str, namespace: str) -> Iterable[str]:
     return [name, f"ia--{name}", record_id(name), namespace_name(name), f'{{"~t": "{name}"}}']
 
 
-# How much is generated for each in the usual run, which is to end within minutes on two cores. `make conformance-long`
-# has ten times as much, and servers that the environment names have all of it.
-SCALES = {"chroma": 0.25, "qdrant": 0.25, "weaviate": 0.25, "pinecone": 0.1}
+# How much is generated for all but memory in the usual run, which is to end within minutes on two cores. It is ten
+# times as much in `make conformance-long`, and servers that the environment names have all of it.
+SCALE = 0.1
 
 PARAMS = ["memory", "chroma-folder", "chroma-server", "qdrant-memory", "qdrant-folder", "weaviate-double"]
 PARAMS += ["pinecone-emulator"]
@@ -58,8 +58,7 @@ PARAMS += LIVE
 @pytest.fixture(params=PARAMS)
 def conformance_target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ConformanceTarget:
     target = target_named(request, tmp_path_factory)
-    scale = 1.0 if request.param in LIVE else SCALES.get(target.config.provider, 1.0)
-    return dataclasses.replace(target, scale=scale)
+    return dataclasses.replace(target, scale=1.0 if request.param in [*LIVE, "memory"] else SCALE)
 
 
 def target_named(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ConformanceTarget:

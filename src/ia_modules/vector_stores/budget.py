@@ -16,7 +16,7 @@ class RetryBudget:
     up: from then on most calls are tried once. The scheme is that of the standard retry mode of the AWS SDKs; the
     tokens that come with time are ours, so that a store that is seldom used recovers as well.
 
-    A budget may be shared by the stores of one database, also by those of several threads.
+    A budget may be shared by the stores of one database, as those of a pool do.
 
     Args:
         capacity: tokens in the beginning, and most of them.

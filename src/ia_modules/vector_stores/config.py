@@ -61,7 +61,8 @@ class VectorStoreConfig(BaseModel):
         retry_delay: seconds; the first retry waits a random time up to this, each further one up to twice as long.
         path: folder of an embedded database, ``:memory:`` where the provider has it; for the ``memory`` provider
             a name under which several stores of one process share their documents.
-        timeout: seconds that one call may take in all, retries included; None for no limit.
+        timeout: seconds that one call may take in all, retries included; None for no limit. Each batch of an upsert and
+            each page of a scan has as long.
         tls: whether to connect with TLS; None for the provider's default (on with an API key). A key that goes to
             another machine without TLS is logged as a warning.
         embedding_model: name of the model that makes the vectors; an index made with another one is refused.
