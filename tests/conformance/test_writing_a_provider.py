@@ -18,7 +18,7 @@ PROVIDER, TESTS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL
 
 def test_the_provider_is_short() -> None:
     body = PROVIDER.partition("class ToyVectorStore")[2]
-    assert len([line for line in body.splitlines() if line.strip()]) <= 60
+    assert len([line for line in body.splitlines() if line.strip()]) <= 62
 
 
 def run_tests(folder: Path, provider: str, *arguments: str) -> str:
