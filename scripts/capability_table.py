@@ -57,6 +57,7 @@ ROWS: list[tuple[str, Callable[[Capabilities], str]]] = [
     ("metrics", _metrics),
     (f"the {len(OPERATORS)} filter operators", _native),
     ("unfiltered search", lambda c: "exact" if c.exact_search else "approximate"),
+    ("hybrid search finds words by", lambda c: {"index": "an index", "scan": "reading all texts"}[c.text_search]),
     ("several searches in one request", lambda c: "yes" if c.batch_search else "no"),
     ("limit of `top_k`", lambda c: _limit(c.max_top_k)),
     ("documents per request (more are split)", lambda c: _limit(c.max_batch_size)),

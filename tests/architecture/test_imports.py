@@ -97,6 +97,7 @@ CONTRACT = {
         "VectorStoreConfig",
     ],
     "ia_modules.vector_stores.batch": ["BatchProcessor"],
+    "ia_modules.vector_stores.hybrid": ["HybridSearchMixin"],
     "ia_modules.vector_stores.pooling": ["VectorStorePool", "VectorStorePoolManager"],
     "ia_modules.vector_stores.base": [
         "AuthenticationError",

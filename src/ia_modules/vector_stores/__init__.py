@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     )
     from ia_modules.vector_stores.factory import create_vector_store, known_providers, register_provider
     from ia_modules.vector_stores.filters import Condition, all_of, any_of, not_
+    from ia_modules.vector_stores.hybrid import HybridSearchMixin
     from ia_modules.vector_stores.models import (
         DeleteResult,
         DistanceMetric,
+        Explanation,
         IndexStats,
         SearchFilter,
         SearchResponse,
@@ -66,6 +68,8 @@ _HOME = {
     "DeleteResult": "models",
     "DistanceMetric": "models",
     "Embedder": "embedders",
+    "Explanation": "models",
+    "HybridSearchMixin": "hybrid",
     "IndexAlreadyExistsError": "errors",
     "IndexMismatchError": "errors",
     "IndexNotFoundError": "errors",
@@ -119,6 +123,8 @@ __all__ = [
     "DeleteResult",
     "DistanceMetric",
     "Embedder",
+    "Explanation",
+    "HybridSearchMixin",
     "IndexAlreadyExistsError",
     "IndexMismatchError",
     "IndexNotFoundError",

@@ -55,6 +55,7 @@ from ia_modules.vector_stores.errors import (
 )
 from ia_modules.vector_stores.execution import Call, Execution
 from ia_modules.vector_stores.filters import MATCH_ALL, MATCH_NONE, FilterLike, Node, normalize, operators_in
+from ia_modules.vector_stores.hybrid import HybridSearchMixin
 from ia_modules.vector_stores.metrics import DistanceMetric
 from ia_modules.vector_stores.models import (
     DeleteResult,
@@ -94,7 +95,7 @@ __all__ = [
 T = TypeVar("T")
 
 
-class VectorStoreBase(Primitives):
+class VectorStoreBase(HybridSearchMixin, Primitives):
     """One index of one vector database.
 
     Every call connects by itself if need be, sees one namespace only, checks its arguments before any I/O, and

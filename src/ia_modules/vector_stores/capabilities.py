@@ -43,6 +43,8 @@ class Capabilities:
         filters: operators that are not applied by the database alone, and what is done about them.
         deletes_counted: whether ``delete`` can say how many documents are gone; if not, it says None.
         exact_search: whether every search is exact; if not, an approximate index answers unfiltered searches.
+        text_search: how ``hybrid_search`` finds documents by words. ``index``: words are looked up; ``scan``: all texts
+            of the namespace are read and scored here at each search, which is exact, and slow for many documents.
         batch_search: whether several searches go to the database in one request.
         shared_by_processes: whether several processes may have the same index open.
         max_event_loop_stall_ms: longest time that the engine itself holds the event loop during an upsert of 5,000
@@ -64,6 +66,7 @@ class Capabilities:
     filters: Mapping[str, FilterSupport] = field(default_factory=lambda: _ALL_NATIVE)
     deletes_counted: bool = True
     exact_search: bool = False
+    text_search: Literal["index", "scan"] = "scan"
     batch_search: bool = False
     shared_by_processes: bool = True
     max_event_loop_stall_ms: float | None = None

@@ -94,6 +94,28 @@ class SearchFilter(BaseModel, Node):
         return to_native(self, provider)
 
 
+class Explanation(BaseModel):
+    """Why a document is where it is in the order of a hybrid search.
+
+    Attributes:
+        fusion: how both sides became one (see :mod:`ia_modules.vector_stores.hybrid.fusion`).
+        vector_weight: how much the vector counted; both weights sum to 1.
+        text_weight: how much the words counted.
+        vector_score: the score that ``search`` would give; None if vectors did not count.
+        vector_rank: place among those nearest to the vector, from 1; None if it was not among the candidates there.
+        text_score: BM25; 0 if it has no word of the query, None if words did not count.
+        text_rank: place among those found by words, from 1; None if it was not among the candidates there.
+    """
+
+    fusion: str
+    vector_weight: float
+    text_weight: float
+    vector_score: float | None
+    vector_rank: int | None
+    text_score: float | None
+    text_rank: int | None
+
+
 class SearchResult(BaseModel):
     """One document that was found.
 
@@ -103,6 +125,7 @@ class SearchResult(BaseModel):
         metadata: as stored; ``{}`` with ``include_metadata=False``.
         text: as stored; None with ``include_metadata=False``.
         vector: as stored, with ``include_vectors=True``; else None.
+        explanation: of ``hybrid_search`` with ``explain=True``; else None.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -112,6 +135,7 @@ class SearchResult(BaseModel):
     metadata: dict[str, Any] = Field(default_factory=dict)
     text: str | None = None
     vector: Vector | None = None
+    explanation: Explanation | None = None
 
 
 class SearchResponse(BaseModel):

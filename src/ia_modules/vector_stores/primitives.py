@@ -22,20 +22,22 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from ia_modules.vector_stores.capabilities import Capabilities
 from ia_modules.vector_stores.documents import CheckedDocuments, DocumentBatch
 from ia_modules.vector_stores.errors import VectorStoreError
-from ia_modules.vector_stores.filters import MATCH_ALL, Node
+from ia_modules.vector_stores.filters import MATCH_ALL, Node, predicate
+from ia_modules.vector_stores.lexical import LexicalIndex, analyzer
 from ia_modules.vector_stores.models import IndexStats, SearchResult, VectorDocument
 from ia_modules.vector_stores.parts import part
-from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
+from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest, TextRequest
 
-__all__ = ["Primitives"]
+__all__ = ["Primitives", "best_by_words"]
 
 _PARALLEL_SEARCHES = 8
+_TEXTS_AT_A_TIME = 1_000
 
 
 class Primitives(ABC):
@@ -148,6 +150,34 @@ class Primitives(ABC):
             raise first  # out here, so that its cause and context stay what they are
         return [task.result() for task in tasks]
 
+    async def _search_text(self, request: TextRequest) -> dict[str, float]:
+        """BM25 scores of the best ``top_k`` documents that have a word of the query, and of those in ``also``.
+
+        Unless filled in, all texts of the namespace are read and scored here, each time.
+        """
+        ids: list[str] = []
+        texts: list[str | None] = []
+        passing: list[bool] = []
+        passes = predicate(request.filters)
+        cursor: object | None = None
+        while True:
+            page = await part(
+                lambda at=cursor: self._scan_page(request.namespace, MATCH_ALL, _TEXTS_AT_A_TIME, False, at)  # type: ignore[misc]
+            )
+            for document in page.documents:
+                ids.append(document.id)
+                texts.append(document.text)
+                passing.append(passes(document.metadata))
+            cursor = page.cursor
+            if cursor is None:
+                break
+
+        def search() -> dict[str, float]:
+            scores = LexicalIndex(texts, analyzer(request.language)).scores(request.text).tolist()
+            return best_by_words(request, zip(ids, scores, passing, strict=True))
+
+        return await asyncio.to_thread(search)
+
     @abstractmethod
     async def _fetch(self, ids: list[str], namespace: str) -> dict[str, VectorDocument]:
         """Documents by id; missing ones left out."""
@@ -161,3 +191,15 @@ class Primitives(ABC):
         self, namespace: str, filters: Node, size: int, include_vectors: bool, cursor: object | None
     ) -> ScanPage:
         """Up to ``size`` documents from ``cursor`` on; None starts."""
+
+
+def best_by_words(request: TextRequest, scored: Iterable[tuple[str, float, bool]]) -> dict[str, float]:
+    """What :meth:`Primitives._search_text` returns, of id, score, and whether the filter passes, for each document."""
+    found: dict[str, float] = {}
+    also: dict[str, float] = {}
+    for document_id, score, passes in scored:
+        if document_id in request.also:
+            also[document_id] = score
+        if score and passes:
+            found[document_id] = score
+    return dict(sorted(found.items(), key=lambda one: (-one[1], one[0]))[: request.top_k]) | also

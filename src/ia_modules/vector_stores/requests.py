@@ -11,7 +11,7 @@ from ia_modules.vector_stores.filters.nodes import Node
 from ia_modules.vector_stores.metrics import DistanceMetric
 from ia_modules.vector_stores.models import SearchResult, VectorDocument
 
-__all__ = ["IndexInfo", "ScanPage", "SearchRequest"]
+__all__ = ["IndexInfo", "ScanPage", "SearchRequest", "TextRequest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,27 @@ class SearchRequest:
             text=document.text if self.include_metadata else None,
             vector=document.vector if self.include_vectors else None,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class TextRequest:
+    """One search by words.
+
+    Attributes:
+        text: the words.
+        top_k: how many are to be found at most.
+        filters: in normal form; never ``MATCH_NONE``.
+        namespace: ``""`` is the default one. How rare a word is, is told by all its documents.
+        language: of texts and words.
+        also: ids of documents, which pass the filter, to be scored in any case.
+    """
+
+    text: str
+    top_k: int
+    filters: Node
+    namespace: str
+    language: str
+    also: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ from ia_modules.vector_stores.documents import DocumentBatch, copy_metadata
 from ia_modules.vector_stores.errors import IndexAlreadyExistsError, VectorStoreError
 from ia_modules.vector_stores.filters import MATCH_ALL, Node, predicate
 from ia_modules.vector_stores.models import IndexStats, SearchResult, VectorDocument
+from ia_modules.vector_stores.primitives import best_by_words
 from ia_modules.vector_stores.providers.exact import ExactCollection, Record
-from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
+from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest, TextRequest
 from ia_modules.vector_stores.vectors import Vector
 
 __all__ = ["MemoryVectorStore"]
@@ -32,7 +33,13 @@ _INLINE_NUMBERS = 1_000_000
 """Work on more numbers than this (about a millisecond) leaves the event loop for a thread."""
 
 _CAPABILITIES = Capabilities(
-    provider="memory", embedded=True, persistent=False, exact_search=True, batch_search=False, shared_by_processes=False
+    provider="memory",
+    embedded=True,
+    persistent=False,
+    exact_search=True,
+    batch_search=False,
+    text_search="index",
+    shared_by_processes=False,
 )
 
 
@@ -182,6 +189,20 @@ class MemoryVectorStore(VectorStoreBase):
             ]
 
         return await self._locked(search, self._size(request.namespace))
+
+    async def _search_text(self, request: TextRequest) -> dict[str, float]:
+        def search() -> dict[str, float]:
+            collection = self._collection(request.namespace)
+            if collection is None:
+                return {}
+            passes = predicate(request.filters)
+            scores = collection.word_scores(request.text, request.language)
+            return best_by_words(
+                request, ((one.id, score, passes(one.metadata)) for one, score in zip(collection, scores, strict=True))
+            )
+
+        # In a thread, as texts may have to be gone through first.
+        return await self._locked(search, _INLINE_NUMBERS + 1)
 
     async def _fetch(self, ids: list[str], namespace: str) -> dict[str, VectorDocument]:
         def fetch() -> dict[str, VectorDocument]:

@@ -1,0 +1,8 @@
+"""Hybrid search: one order out of what vectors find and what words find."""
+
+from __future__ import annotations
+
+from ia_modules.vector_stores.hybrid.fusion import FUSIONS, RRF_K
+from ia_modules.vector_stores.hybrid.mixin import HybridSearchMixin
+
+__all__ = ["FUSIONS", "RRF_K", "HybridSearchMixin"]
