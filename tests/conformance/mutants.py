@@ -27,7 +27,7 @@ from ia_modules.vector_stores import (
 from ia_modules.vector_stores.documents import DocumentBatch
 from ia_modules.vector_stores.filters import MATCH_ALL, And, Condition, Node, Not, Or, predicate
 from ia_modules.vector_stores.models import DeleteResult, UpsertResult
-from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
+from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest, TextRequest
 from ia_modules.vector_stores.vectors import Vector
 
 __all__ = ["MUTANTS", "Sound"]
@@ -537,3 +537,42 @@ class LetsExceptionsEscape(Sound):
             if error.__cause__ is not None:
                 raise error.__cause__ from None
             raise
+
+
+@breaks("6.1")
+class RanksByCandidatesOnly(Sound):
+    """What only the words have found is not compared with the vector."""
+
+    async def _fetch(self, ids: list[str], namespace: str) -> dict[str, VectorDocument]:
+        found = await super()._fetch(ids, namespace)
+        return {key: one.model_copy(update={"vector": Vector([0.0, 0.0, 1.0])}) for key, one in found.items()}
+
+
+@breaks("6.2")
+class WordsFindEverything(Sound):
+    """Documents without a word of the query are found by words."""
+
+    async def _search_text(self, request: TextRequest) -> dict[str, float]:
+        found = await super()._search_text(request)
+        everything = await super()._scan_page(request.namespace, request.filters, 10_000, False, None)
+        return {one.id: 1e-9 for one in everything.documents} | found
+
+
+@breaks("6.3")
+class WordsIgnoreTheFilter(Sound):
+    """The filter binds the vectors only."""
+
+    async def _search_text(self, request: TextRequest) -> dict[str, float]:
+        return await super()._search_text(dataclasses.replace(request, filters=MATCH_ALL))
+
+
+@breaks("6.4")
+class KeepsOldWords(Sound):
+    """Words are looked at once."""
+
+    async def _search_text(self, request: TextRequest) -> dict[str, float]:
+        known = vars(self).setdefault("known", {})
+        key = (request.text, request.namespace)
+        if key not in known:
+            known[key] = await super()._search_text(request)
+        return dict(known[key])

@@ -32,11 +32,12 @@ SECTIONS: Final = {
     "3": "Validation",
     "4": "Filters",
     "5": "Search",
+    "6": "Hybrid search",
     "7": "Failure",
     "8": "Under way",
     "9": "Declarations",
 }
-"""Titles; section 6 is hybrid search, which has no cases yet."""
+"""Titles."""
 
 _TEXTS: Final = {
     "1.1": "A document is known by index, namespace and id; the same id elsewhere is another document, for every call",
@@ -72,6 +73,10 @@ _TEXTS: Final = {
     "5.4": "Metadata, text and vectors are there exactly if asked for",
     "5.5": "An index of another dimension, metric or model than the config's is an error that names both",
     "5.6": "search_many is search for each vector; score_threshold, total and query_time_ms say what they say",
+    "6.1": "hybrid_search ranks what vectors and words find together, by the documented formulas",
+    "6.2": "text_weight=0 is the order of the vectors, vector_weight=0 that of the words",
+    "6.3": "Filters and namespaces bind both sides",
+    "6.4": "Words are those of the documents as they are now",
     "7.1": "Only what a retry can cure is retried, within one deadline and not before Retry-After",
     "7.2": "An operation that is repeated after a lost answer leaves the same state",
     "7.3": "Cancelled or failed half way, what was acknowledged is there and the rest can be sent again",

@@ -7,6 +7,7 @@ from ia_modules.vector_stores.testing.cases import (
     declarations,
     failure,
     filters,
+    hybrid,
     identity,
     leaks,
     programs,
@@ -18,7 +19,7 @@ from ia_modules.vector_stores.testing.cases import (
 
 __all__ = ["CASES"]
 
-_SECTIONS = (identity, storage, validation, filters, search, failure, underway, leaks, programs, declarations)
+_SECTIONS = (identity, storage, validation, filters, search, hybrid, failure, underway, leaks, programs, declarations)
 
 CASES = registered()
 """Every case, in the order of the rules."""
