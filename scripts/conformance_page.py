@@ -116,10 +116,15 @@ class Kept:
                         kept.marks.setdefault(title, {})[cells[0]] = mark
             elif (found := re.match(r"- ([^:]+): ", line)) and found[1] in kept.marks:
                 kept.refused[found[1]] = line[found.end() :]
-        if kept.marks:
-            kept.note = [line for line in text.splitlines() if line.startswith("- Earlier")] or [
-                _earlier(text, list(kept.marks))
-            ]
+        named: set[str] = set()
+        for line in text.splitlines():
+            if line.startswith("- Earlier"):
+                how, _, those = line.rpartition(": ")
+                if still := [title for title in those.split("; ") if title in kept.marks]:
+                    kept.note.append(f"{how}: {'; '.join(still)}")
+                    named.update(still)
+        if missing := [title for title in kept.marks if title not in named]:
+            kept.note.insert(0, _earlier(text, missing))
         return kept
 
 
@@ -151,7 +156,7 @@ def page(reports: dict[str, Report], scale: Scale, kept: Kept) -> str:
         f"- Python {platform.python_version()}, {packages}; {today}",
         *kept.note,
         "- *holds*: every case passes. *refused*: the provider declares that it can't do a part of it, and refuses it",
-        "  with the right error. *fails*: neither.",
+        "  with the right error. *fails*: neither. *not run*: the rule is younger than the run.",
         "",
     ]
     for number, title in SECTIONS.items():
@@ -164,7 +169,7 @@ def page(reports: dict[str, Report], scale: Scale, kept: Kept) -> str:
         for rule in RULES.values():
             if rule.section == number:
                 marks = [_MARKS[one.verdict] for report in reports.values() for one in report.rules if one.rule == rule]
-                marks += [found[rule.id] for found in kept.marks.values()]
+                marks += [found.get(rule.id, "not run") for found in kept.marks.values()]
                 lines.append(f"| {rule.id} | {rule.text} | {' | '.join(marks)} |")
         lines.append("")
     lines += ["## What is refused", ""]

@@ -145,6 +145,8 @@ class SearchResponse(BaseModel):
         results: best first; equal scores by id.
         total: number of results returned.
         query_time_ms: milliseconds the whole call took, measured inside it.
+        reranked: of ``hybrid_search`` with a reranker: whether the order is its own, or the one without it as it took
+            too long; else None.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -152,6 +154,7 @@ class SearchResponse(BaseModel):
     results: list[SearchResult]
     total: int
     query_time_ms: float
+    reranked: bool | None = None
 
 
 class IndexStats(BaseModel):

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from ia_modules.vector_stores.documents import checked_query
 from ia_modules.vector_stores.filters import MATCH_ALL, MATCH_NONE, FilterLike, Node
+from ia_modules.vector_stores.hybrid.diversity import checked_diversity, diversified
 from ia_modules.vector_stores.hybrid.fusion import FUSIONS, RRF_K, fused, least_score, ranked, weights_of
+from ia_modules.vector_stores.hybrid.reranking import Reranker, rescored
 from ia_modules.vector_stores.lexical import analyzer
 from ia_modules.vector_stores.metrics import DistanceMetric, exact_scores
 from ia_modules.vector_stores.models import Explanation, SearchResponse, SearchResult, VectorDocument
@@ -48,6 +50,9 @@ class HybridSearchMixin:
         candidates: int = _CANDIDATES,
         language: str = "en",
         score_threshold: float | None = None,
+        diversity: float | None = None,
+        reranker: Reranker | None = None,
+        rerank_timeout: float = 2.0,
         explain: bool = False,
     ) -> SearchResponse:
         """Find documents that are near to a vector, or have the words of a text, or both.
@@ -73,6 +78,11 @@ class HybridSearchMixin:
             language: of texts and query (ISO 639-1, see :data:`~ia_modules.vector_stores.lexical.LANGUAGES`), or
                 ``"none"`` for words as they are.
             score_threshold: leave out results whose fused score is lower.
+            diversity: between 0 and 1; choose among the candidates those that differ from each other, see
+                :func:`~ia_modules.vector_stores.hybrid.diversity.diversified`. Results are in the order of the choice.
+            reranker: scores the first ``candidates`` anew by query text and their texts; needs a ``query_text``. The
+                results have its scores, and ``reranked`` of the response says whether it was in time.
+            rerank_timeout: seconds that the reranker may take before the order without it is returned.
             explain: whether each result says its scores and ranks on both sides.
 
         Returns:
@@ -88,10 +98,16 @@ class HybridSearchMixin:
         started = perf_counter()
         store = cast("VectorStoreBase", self)
         weights = weights_of(vector_weight, text_weight)
+        checked_diversity(diversity)
+        reranked: bool | None = None
         if query_text is None or not query_text.strip():
             weights = (1.0, 0.0)
             if not vector_weight:
                 raise ValueError("hybrid_search needs a query_text if vector_weight is 0")
+        if reranker is not None and not (query_text and query_text.strip()):
+            raise ValueError("a reranker needs a query_text")
+        if not rerank_timeout > 0:
+            raise ValueError(f"rerank_timeout must be a number of seconds above 0, not {rerank_timeout!r}")
         if fusion not in FUSIONS:
             raise ValueError(f"unknown fusion {fusion!r}; known: {', '.join(FUSIONS)}")
         if not 0 < rrf_k < float("inf"):
@@ -120,7 +136,18 @@ class HybridSearchMixin:
             await run("hybrid_search", search.find)
             scores = search.fused(fusion, rrf_k)
             best = [one for one in ranked(scores) if score_threshold is None or scores[one] >= score_threshold]
-            documents = await run("hybrid_search", lambda: search.documents(best[:top_k]))
+            looked_at = best[:depth] if reranker is not None or diversity else best[:top_k]
+            documents = await run("hybrid_search", lambda: search.documents(looked_at))
+            best = [one for one in looked_at if one in documents]
+            if reranker is not None:
+                texts = [documents[one].text or "" for one in best]
+                found = await rescored(reranker, search.text, best, texts, rerank_timeout)
+                reranked = found is not None
+                if found is not None:
+                    scores = found
+                    best = ranked(found)
+            if diversity:
+                best = diversified(best, scores, {one: documents[one].vector.array for one in best}, top_k, diversity)
             results = [
                 SearchResult(
                     id=one,
@@ -131,9 +158,9 @@ class HybridSearchMixin:
                     explanation=search.explanation(one, fusion) if explain else None,
                 )
                 for one in best[:top_k]
-                if one in documents
             ]
-        return SearchResponse(results=results, total=len(results), query_time_ms=(perf_counter() - started) * 1e3)
+        elapsed = (perf_counter() - started) * 1e3
+        return SearchResponse(results=results, total=len(results), query_time_ms=elapsed, reranked=reranked)
 
 
 @dataclass
