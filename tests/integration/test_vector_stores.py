@@ -278,6 +278,7 @@ async def test_an_index_deleted_and_made_again_elsewhere(
 ) -> None:
     other = make_store()
     await filled.upsert(DOCUMENTS, namespace="n")
+    await filled.settle()
     assert await other.count() == 3
     await other.delete_index()
     with pytest.raises(IndexNotFoundError):
@@ -320,6 +321,7 @@ async def test_embedding_model_is_kept_with_the_index(make_store: Callable[..., 
 async def test_dimension_can_be_left_to_the_index(
     filled: VectorStoreBase, make_store: Callable[..., VectorStoreBase]
 ) -> None:
+    await filled.settle()
     other = make_store()
     assert (await other.search([1, 0, 0])).total == 3
     with pytest.raises(InvalidDimensionError, match="4 numbers; the index has 3"):
