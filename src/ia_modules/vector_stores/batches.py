@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
 
 from ia_modules.vector_stores.documents import CheckedDocuments, DocumentBatch
 from ia_modules.vector_stores.errors import PartialFailureError, VectorStoreError
+from ia_modules.vector_stores.tasks import together
 
 __all__ = ["write_batches"]
 
@@ -54,7 +53,7 @@ async def write_batches(
     if parallel <= 1:
         await work()
     else:
-        await _together(work() for _ in range(parallel))
+        await together(work() for _ in range(parallel))
     if not failures:
         return
     error = next(iter(failures.values()))
@@ -70,16 +69,3 @@ async def write_batches(
 
 def _as_ours(cause: Exception, error: VectorStoreError) -> VectorStoreError:
     return cause if isinstance(cause, VectorStoreError) else error
-
-
-async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Await all; if one raises, the others are cancelled and the first exception comes out as it is."""
-    first: BaseException | None = None
-    try:
-        async with asyncio.TaskGroup() as group:
-            for one in work:
-                group.create_task(one)
-    except BaseExceptionGroup as raised:
-        first = raised.exceptions[0]
-    if first is not None:
-        raise first  # out here, so that its cause and context stay what they are

@@ -33,6 +33,7 @@ from ia_modules.vector_stores.lexical import LexicalIndex, analyzer
 from ia_modules.vector_stores.models import IndexStats, SearchResult, VectorDocument
 from ia_modules.vector_stores.parts import part
 from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest, TextRequest
+from ia_modules.vector_stores.tasks import each
 
 __all__ = ["Primitives", "best_by_words"]
 
@@ -134,21 +135,7 @@ class Primitives(ABC):
 
     async def _search_many(self, requests: list[SearchRequest]) -> list[list[SearchResult]]:
         """Several searches that differ in their vector only; eight at a time unless the database has a batch call."""
-        places = asyncio.Semaphore(_PARALLEL_SEARCHES)
-
-        async def one(request: SearchRequest) -> list[SearchResult]:
-            async with places:
-                return await part(lambda: self._search(request))
-
-        first: Exception | None = None
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(request)) for request in requests]
-        except ExceptionGroup as failed:
-            first = failed.exceptions[0]  # the others failed likewise or were cancelled because of it
-        if first is not None:
-            raise first  # out here, so that its cause and context stay what they are
-        return [task.result() for task in tasks]
+        return await each(requests, lambda one: part(lambda: self._search(one)), at_a_time=_PARALLEL_SEARCHES)
 
     async def _search_text(self, request: TextRequest) -> dict[str, float]:
         """BM25 scores of the best ``top_k`` documents that have a word of the query, and of those in ``also``.

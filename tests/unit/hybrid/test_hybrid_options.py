@@ -89,3 +89,25 @@ async def test_a_reranker_needs_words(store: MemoryVectorStore) -> None:
         await store.hybrid_search([1, 0, 0], reranker=never)
     with pytest.raises(ValueError, match="rerank_timeout"):
         await store.hybrid_search([1, 0, 0], "x", reranker=never, rerank_timeout=0)
+
+
+async def test_a_search_is_one_event(store: MemoryVectorStore) -> None:
+    await store.count()
+    events: list[str] = []
+    store.add_telemetry_hook(lambda event: events.append(event.operation))
+    await store.hybrid_search([1, 0, 0], "red bridge", diversity=0.5)
+    assert events == ["hybrid_search"]
+
+
+async def test_words_that_change_while_they_are_looked_at(store: MemoryVectorStore) -> None:
+    """Texts are gone through outside of the lock; an index of old texts must not be kept for the new ones."""
+
+    async def write(number: int) -> None:
+        await store.upsert([VectorDocument(id="e", vector=[1, 0, 0], text=f"version{number}")])
+
+    for number in range(30):
+        await asyncio.gather(
+            store.hybrid_search(None, "version", vector_weight=0, text_weight=1, language="none"), write(number)
+        )
+        (found,) = (await store.hybrid_search(None, f"version{number}", 1, 0, 1, language="none")).results
+        assert found.id == "e"

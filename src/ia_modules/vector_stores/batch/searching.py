@@ -11,6 +11,7 @@ from ia_modules.vector_stores.batch.sending import BatchStore
 from ia_modules.vector_stores.capabilities import Capabilities
 from ia_modules.vector_stores.errors import VectorStoreError
 from ia_modules.vector_stores.models import SearchResponse
+from ia_modules.vector_stores.tasks import together as run_together
 from ia_modules.vector_stores.vectors import VectorLike
 
 __all__ = ["method_of", "search_all"]
@@ -60,17 +61,10 @@ async def search_all(
                     )
             await asyncio.sleep(0)  # a store in this process may never have let go of the event loop
 
-    first: Exception | None = None
     try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(parallel):
-                group.create_task(work())
-    except ExceptionGroup as failed:
-        first = failed.exceptions[0]
+        await run_together(work() for _ in range(parallel))
     finally:
         _close(vectors)
-    if first is not None:
-        raise first  # out here, so that its cause and context stay what they are
     return [response for portion in found for response in portion]
 
 

@@ -28,6 +28,7 @@ from ia_modules.vector_stores.errors import (
     VectorStoreError,
 )
 from ia_modules.vector_stores.models import VectorDocument
+from ia_modules.vector_stores.tasks import is_being_cancelled
 
 __all__ = ["BatchStore", "Sender"]
 
@@ -104,7 +105,7 @@ class Sender:
             return error, permit.alone
         except BaseException as error:
             self.limit.cancelled()
-            if isinstance(error, asyncio.CancelledError) and not _is_being_cancelled():
+            if isinstance(error, asyncio.CancelledError) and not is_being_cancelled():
                 return VectorStoreError("the store's upsert was cancelled, but not by its caller"), permit.alone
             raise
         self.limit.release(None, permit)
@@ -278,11 +279,6 @@ class _Sending:
             failure = Failure(self._batch.positions[failed], self._documents[failed], error, retryable)
             self._outcome.failures.append(failure)
         older.clear()
-
-
-def _is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
 
 
 def _is_fatal(error: Exception) -> bool:

@@ -112,9 +112,8 @@ class HybridSearchMixin:
             raise ValueError(f"unknown fusion {fusion!r}; known: {', '.join(FUSIONS)}")
         if not 0 < rrf_k < float("inf"):
             raise ValueError(f"rrf_k must be a number above 0, not {rrf_k!r}")
-        for name, value in (("top_k", top_k), ("candidates", candidates)):
-            if type(value) is not int or value < 1:
-                raise ValueError(f"{name} must be an integer of at least 1, not {value!r}")
+        if type(candidates) is not int or candidates < 1:
+            raise ValueError(f"candidates must be an integer of at least 1, not {candidates!r}")
         store._check_top_k(top_k)  # noqa: SLF001 - this is a part of the base class
         if query_vector is None and weights[0]:
             raise ValueError("hybrid_search needs a query_vector unless vector_weight is 0")
@@ -132,13 +131,17 @@ class HybridSearchMixin:
         search = _Hybrid(store, vector, query_text or "", weights, node, where, info.metric, depth, language)
         results: list[SearchResult] = []
         if node != MATCH_NONE:
-            run = store._run  # noqa: SLF001
-            await run("hybrid_search", search.find)
-            scores = search.fused(fusion, rrf_k)
-            best = [one for one in ranked(scores) if score_threshold is None or scores[one] >= score_threshold]
-            looked_at = best[:depth] if reranker is not None or diversity else best[:top_k]
-            documents = await run("hybrid_search", lambda: search.documents(looked_at))
-            best = [one for one in looked_at if one in documents]
+            wide = reranker is not None or bool(diversity)
+
+            async def find() -> tuple[dict[str, float], list[str]]:
+                await search.find()
+                scores = search.fused(fusion, rrf_k)
+                best = [one for one in ranked(scores) if score_threshold is None or scores[one] >= score_threshold]
+                best = best[: depth if wide else top_k]
+                return scores, await search.readable(best)
+
+            scores, best = await store._run("hybrid_search", find)  # noqa: SLF001
+            documents = search.found
             if reranker is not None:
                 texts = [documents[one].text or "" for one in best]
                 found = await rescored(reranker, search.text, best, texts, rerank_timeout)
@@ -178,7 +181,7 @@ class _Hybrid:
     language: str
 
     def __post_init__(self) -> None:
-        self._found: dict[str, VectorDocument] = {}
+        self.found: dict[str, VectorDocument] = {}
         self._by_vector: dict[str, float] = {}
         self._by_text: dict[str, float] = {}
         self._ranks: tuple[dict[str, int], dict[str, int]] = ({}, {})
@@ -186,7 +189,7 @@ class _Hybrid:
     async def find(self) -> None:
         """Ask both sides, and score what only one has found by the other one."""
         store = self.store
-        self._found, self._by_vector, self._by_text = {}, {}, {}
+        self.found, self._by_vector, self._by_text = {}, {}, {}
         if self.weights[0]:
             assert self.vector is not None
             request = SearchRequest(
@@ -204,7 +207,7 @@ class _Hybrid:
                 del self._by_vector[kept]
             for near in nearest:
                 if near.id in self._by_vector and near.vector is not None:
-                    self._found[near.id] = VectorDocument.model_construct(
+                    self.found[near.id] = VectorDocument.model_construct(
                         id=near.id, vector=near.vector, metadata=near.metadata, text=near.text
                     )
         if self.weights[1]:
@@ -216,10 +219,10 @@ class _Hybrid:
         self._ranks = (_ranks(self._by_vector), _ranks(worded, self.depth))
         if self.weights[0] and (only := [one for one in self._by_text if one not in self._by_vector]):
             await self._read(only)
-            there = [one for one in only if one in self._found]
+            there = [one for one in only if one in self.found]
             if there:
                 assert self.vector is not None
-                rows = np.stack([self._found[one].vector.array for one in there])
+                rows = np.stack([self.found[one].vector.array for one in there])
                 scores = exact_scores(self.metric, rows, self.vector).tolist()
                 self._by_vector.update(zip(there, scores, strict=True))
             for gone in set(only) - set(there):  # deleted meanwhile
@@ -234,10 +237,10 @@ class _Hybrid:
             fusion, by_vector, by_text, self.weights, least=least_score(self.metric), rrf_k=rrf_k, ranks=self._ranks
         )
 
-    async def documents(self, ids: Sequence[str]) -> dict[str, VectorDocument]:
-        """Those that are wanted; ones that have been deleted meanwhile are left out."""
-        await self._read([one for one in ids if one not in self._found])
-        return self._found
+    async def readable(self, ids: Sequence[str]) -> list[str]:
+        """Those of the ids whose documents are in :attr:`found` now; others have been deleted meanwhile."""
+        await self._read([one for one in ids if one not in self.found])
+        return [one for one in ids if one in self.found]
 
     def explanation(self, document_id: str, fusion: str) -> Explanation:
         """Why a document is where it is."""
@@ -253,7 +256,7 @@ class _Hybrid:
 
     async def _read(self, ids: list[str]) -> None:
         if ids:
-            self._found |= await part(lambda: self.store._fetch(ids, self.namespace))  # noqa: SLF001
+            self.found |= await part(lambda: self.store._fetch(ids, self.namespace))  # noqa: SLF001
 
 
 def _ranks(scores: Mapping[str, float], depth: int | None = None) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from ia_modules.vector_stores.budget import RetryBudget
 from ia_modules.vector_stores.errors import ConnectionError, OperationTimeoutError, VectorStoreError
+from ia_modules.vector_stores.tasks import is_being_cancelled
 
 __all__ = ["Connector", "Member", "described"]
 
@@ -88,7 +89,7 @@ class Connector(Generic[S]):
                     provider=getattr(store, "provider", None),
                     operation="connect",
                 ) from error
-            if isinstance(error, asyncio.CancelledError) and not _cancelling():
+            if isinstance(error, asyncio.CancelledError) and not is_being_cancelled():
                 raise ConnectionError("connect() was cancelled from within", operation="connect") from error
             raise
         connected: S = store
@@ -100,7 +101,7 @@ class Connector(Generic[S]):
             async with asyncio.timeout(self._check_timeout):
                 await store.ping()
         except asyncio.CancelledError:
-            if _cancelling():
+            if is_being_cancelled():
                 raise
             return False
         except Exception as error:  # noqa: BLE001 - the store is replaced, whatever it was
@@ -117,19 +118,13 @@ class Connector(Generic[S]):
             async with asyncio.timeout(self._disconnect_timeout):
                 await store.disconnect()
         except asyncio.CancelledError:
-            if _cancelling():
+            if is_being_cancelled():
                 raise
             return False
         except Exception as error:  # noqa: BLE001 - the store is given up, whatever it was
             logger.warning("pool %s: a store %s failed to disconnect: %s", self._pool, which, described(error))
             return False
         return True
-
-
-def _cancelling() -> bool:
-    """Whether somebody cancels this task; otherwise a ``CancelledError`` came from within the store."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def described(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ia_modules.vector_stores.documents import DocumentBatch, copy_metadata
 from ia_modules.vector_stores.filters import Predicate
-from ia_modules.vector_stores.lexical import LexicalIndex, analyzer
+from ia_modules.vector_stores.lexical import LexicalIndex
 from ia_modules.vector_stores.metrics import DistanceMetric, exact_scores
 from ia_modules.vector_stores.vectors import Vector
 
@@ -44,6 +44,10 @@ class ExactCollection:
     Args:
         metric: what :meth:`nearest` ranks by.
         dimension: numbers per vector.
+
+    Attributes:
+        words: an index of the texts for each language asked for, in the order of the documents; another dict after
+            each change of texts or of their order.
     """
 
     def __init__(self, metric: DistanceMetric, dimension: int) -> None:
@@ -54,7 +58,7 @@ class ExactCollection:
         self._matrix = np.empty((0, dimension), dtype=np.float32)
         self._square_lengths = np.empty(0, dtype=np.float32)
         self._delicate = False
-        self._words: dict[str, LexicalIndex] = {}
+        self.words: dict[str, LexicalIndex] = {}
 
     def __len__(self) -> int:
         return len(self._records)
@@ -72,7 +76,7 @@ class ExactCollection:
 
     def write(self, batch: DocumentBatch) -> None:
         """Add documents; those whose id exists are replaced whole."""
-        self._words.clear()
+        self.words = {}
         self._reserve(len(self) + len(batch))
         rows = np.empty(len(batch), dtype=np.intp)
         for i, (document_id, metadata, text) in enumerate(zip(batch.ids, batch.metadatas, batch.texts, strict=True)):
@@ -106,7 +110,7 @@ class ExactCollection:
             record = self._by_id.pop(document_id, None)
             if record is None:
                 continue
-            self._words.clear()
+            self.words = {}
             removed += 1
             last = self._records.pop()
             if last is not record:  # the last one moves into the gap
@@ -115,14 +119,6 @@ class ExactCollection:
                 last.row = record.row
                 self._records[last.row] = last
         return removed
-
-    def word_scores(self, query: str, language: str) -> list[float]:
-        """How well each document's text matches, in their order; texts are only looked at again after a change."""
-        words = self._words.get(language)
-        if words is None:
-            words = self._words[language] = LexicalIndex([record.text for record in self], analyzer(language))
-        scores: list[float] = words.scores(query).tolist()
-        return scores
 
     def nearest(self, query: NDArray[np.float32], top_k: int, passes: Predicate | None) -> list[tuple[Record, float]]:
         """The best documents with their scores, by score and then by id.

@@ -19,6 +19,7 @@ from ia_modules.vector_stores.config import VectorStoreConfig
 from ia_modules.vector_stores.documents import DocumentBatch, copy_metadata
 from ia_modules.vector_stores.errors import IndexAlreadyExistsError, VectorStoreError
 from ia_modules.vector_stores.filters import MATCH_ALL, Node, predicate
+from ia_modules.vector_stores.lexical import LexicalIndex, analyzer
 from ia_modules.vector_stores.models import IndexStats, SearchResult, VectorDocument
 from ia_modules.vector_stores.primitives import best_by_words
 from ia_modules.vector_stores.providers.exact import ExactCollection, Record
@@ -191,18 +192,25 @@ class MemoryVectorStore(VectorStoreBase):
         return await self._locked(search, self._size(request.namespace))
 
     async def _search_text(self, request: TextRequest) -> dict[str, float]:
-        def search() -> dict[str, float]:
+        def snapshot() -> tuple[list[tuple[str, str | None, dict[str, Any]]], dict[str, LexicalIndex]]:
             collection = self._collection(request.namespace)
             if collection is None:
-                return {}
-            passes = predicate(request.filters)
-            scores = collection.word_scores(request.text, request.language)
-            return best_by_words(
-                request, ((one.id, score, passes(one.metadata)) for one, score in zip(collection, scores, strict=True))
-            )
+                return [], {}
+            return [(record.id, record.text, record.metadata) for record in collection], collection.words
 
-        # In a thread, as texts may have to be gone through first.
-        return await self._locked(search, _INLINE_NUMBERS + 1)
+        def search() -> dict[str, float]:
+            words = known.get(request.language)
+            if words is None:
+                words = LexicalIndex([text for _, text, _ in documents], analyzer(request.language))
+                known[request.language] = words  # into the dict that belongs to these very texts
+            scores = words.scores(request.text).tolist()
+            scored = zip(documents, scores, strict=True)
+            return best_by_words(request, ((one, score, passes(metadata)) for (one, _, metadata), score in scored))
+
+        passes = predicate(request.filters)
+        documents, known = await self._locked(snapshot, self._size(request.namespace))
+        # In a thread and without the lock, as to go through the texts may take long.
+        return await asyncio.to_thread(search)
 
     async def _fetch(self, ids: list[str], namespace: str) -> dict[str, VectorDocument]:
         def fetch() -> dict[str, VectorDocument]:

@@ -14,7 +14,7 @@ from ia_modules.vector_stores.providers.pinecone.freshness import Freshness
 from ia_modules.vector_stores.providers.pinecone.layout import namespace_name, namespace_of, record_id
 from ia_modules.vector_stores.providers.pinecone.records import Record, record
 from ia_modules.vector_stores.providers.pinecone.wire import Answer
-from ia_modules.vector_stores.providers.tasks import each
+from ia_modules.vector_stores.tasks import each
 
 __all__ = ["Reader"]
 

@@ -12,7 +12,6 @@ from uuid import UUID
 
 from ia_modules.vector_stores.errors import IndexNotFoundError, VectorStoreError
 from ia_modules.vector_stores.filters import MATCH_ALL, Node, Predicate, predicate
-from ia_modules.vector_stores.providers.tasks import each
 from ia_modules.vector_stores.providers.weaviate.connection import Connection, rpc_error
 from ia_modules.vector_stores.providers.weaviate.errors import RefusedError, says
 from ia_modules.vector_stores.providers.weaviate.filtering import StoredCompiler
@@ -21,6 +20,7 @@ from ia_modules.vector_stores.providers.weaviate.layout import ID, NAMESPACE, na
 from ia_modules.vector_stores.providers.weaviate.messages import filter_message, level, search_request
 from ia_modules.vector_stores.providers.weaviate.objects import Encoder, Found, found
 from ia_modules.vector_stores.providers.weaviate.schema import Schema, is_leftover
+from ia_modules.vector_stores.tasks import each
 
 __all__ = ["FIRST", "MAX_RESULTS", "Collection", "Prepared"]
 

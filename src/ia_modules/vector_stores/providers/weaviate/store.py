@@ -13,7 +13,6 @@ from ia_modules.vector_stores.documents import DocumentBatch
 from ia_modules.vector_stores.errors import IndexAlreadyExistsError, VectorStoreError
 from ia_modules.vector_stores.filters import MATCH_ALL, Node, predicate
 from ia_modules.vector_stores.models import IndexStats, SearchResult, VectorDocument
-from ia_modules.vector_stores.providers.tasks import each
 from ia_modules.vector_stores.providers.weaviate.collection import FIRST, Collection, Prepared
 from ia_modules.vector_stores.providers.weaviate.connection import CONNECTION_OPTIONS, Connection
 from ia_modules.vector_stores.providers.weaviate.errors import map_error
@@ -24,6 +23,7 @@ from ia_modules.vector_stores.providers.weaviate.schema import DISTANCES
 from ia_modules.vector_stores.providers.weaviate.searching import PAGE, by_keys, matching, page_after, search
 from ia_modules.vector_stores.providers.weaviate.writing import Writer
 from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
+from ia_modules.vector_stores.tasks import each
 
 __all__ = ["WeaviateVectorStore"]
 

@@ -24,6 +24,7 @@ from ia_modules.vector_stores.filters import (
     operators_in,
 )
 from ia_modules.vector_stores.models import SearchFilter, VectorDocument
+from ia_modules.vector_stores.tasks import together
 from ia_modules.vector_stores.testing import strategies
 from ia_modules.vector_stores.testing.case import Context, case, doc
 from ia_modules.vector_stores.testing.cases.identity import deleted, everything
@@ -75,20 +76,7 @@ async def check_table(ctx: Context, operators: Iterable[str], *, negated: bool =
         async with places:
             await selects(ctx, store, node, TABLE)
 
-    await gather_first(one(node) for node in nodes)
-
-
-async def gather_first(calls: Iterable[object]) -> None:
-    """Await all; the first failure of them is raised as it is."""
-    first: Exception | None = None
-    try:
-        async with asyncio.TaskGroup() as group:
-            for call in calls:
-                group.create_task(call)  # type: ignore[arg-type]
-    except ExceptionGroup as failed:
-        first = failed.exceptions[0]
-    if first is not None:
-        raise first
+    await together(one(node) for node in nodes)
 
 
 @case("4.1")

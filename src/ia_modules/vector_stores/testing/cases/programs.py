@@ -13,9 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from ia_modules.vector_stores.base import VectorStoreBase
 from ia_modules.vector_stores.filters import Node
 from ia_modules.vector_stores.models import VectorDocument
+from ia_modules.vector_stores.tasks import together
 from ia_modules.vector_stores.testing import strategies
 from ia_modules.vector_stores.testing.case import Context, case
-from ia_modules.vector_stores.testing.cases.filters import gather_first, refused
+from ia_modules.vector_stores.testing.cases.filters import refused
 from ia_modules.vector_stores.testing.cases.identity import deleted
 from ia_modules.vector_stores.testing.compare import same, same_documents, same_ranking
 from ia_modules.vector_stores.testing.generate import generation_settings
@@ -131,7 +132,7 @@ def machine(ctx: Context, store: VectorStoreBase) -> type[RuleBasedStateMachine]
             same(await store.list_namespaces(), model.names(), "list_namespaces")
             stats = await store.get_stats()
             same((stats.total_vectors, stats.dimension), (model.total(), 3), "total_vectors and dimension")
-            await gather_first(self.compare_namespace(namespace) for namespace in _NAMESPACES)
+            await together(self.compare_namespace(namespace) for namespace in _NAMESPACES)
 
         async def compare_namespace(self, namespace: str) -> None:
             model, node = self.model, self.node

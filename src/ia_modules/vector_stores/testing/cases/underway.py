@@ -12,8 +12,9 @@ import numpy as np
 
 from ia_modules.vector_stores.base import VectorStoreBase
 from ia_modules.vector_stores.filters import Condition
+from ia_modules.vector_stores.tasks import together
 from ia_modules.vector_stores.testing.case import Context, case, doc
-from ia_modules.vector_stores.testing.cases.filters import gather_first, refused
+from ia_modules.vector_stores.testing.cases.filters import refused
 from ia_modules.vector_stores.testing.cases.identity import everything
 from ia_modules.vector_stores.testing.compare import holds, same, same_document, same_documents, same_ids
 
@@ -100,7 +101,7 @@ async def many_tasks_at_once(ctx: Context) -> None:
         left = await store.fetch(list(mine), namespace)
         same([d.metadata["i"] for d in left], [1, "changed", 5, 7, 9], f"task {task}: what is left")
 
-    await gather_first(one(task) for task in range(40))
+    await together(one(task) for task in range(40))
     same((await store.get_stats()).total_vectors, 1 + 40 * 5, "total_vectors after all tasks")
     same(await store.list_namespaces(), ["", "n0", "n1", "n2", "n3", "n4"], "namespaces after all tasks")
 
@@ -116,7 +117,7 @@ async def first_use_by_many_tasks(ctx: Context) -> None:
         await one.upsert([doc(f"d{i}", (1, i, 0))], namespace=f"n{i % 3}")
         same(await one.count(namespace=""), 1, "count")
 
-    await gather_first(use(one, i) for i in range(12) for one in (store, other))
+    await together(use(one, i) for i in range(12) for one in (store, other))
     await store.settle()
     await other.settle()
     same((await made.get_stats()).total_vectors, 13, "total_vectors")
