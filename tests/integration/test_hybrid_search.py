@@ -130,3 +130,78 @@ async def test_dot_products_have_no_least(make_store: MakeStore) -> None:
     assert response.total == 3
     assert all(0 <= one.score <= 1 for one in response.results)
     assert [one.score for one in response.results] == sorted((one.score for one in response.results), reverse=True)
+
+
+async def test_words_are_read_once_and_other_stores_are_noticed(
+    make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await filled(make_store())
+    reads = 0
+    page = store._texts_page
+
+    async def counted(*given: object) -> object:
+        nonlocal reads
+        reads += 1
+        return await page(*given)
+
+    monkeypatch.setattr(store, "_texts_page", counted)
+    words = {"vector_weight": 0, "text_weight": 1}
+
+    async def found() -> list[str]:
+        return [one.id for one in (await store.hybrid_search(None, "sleep", **words)).results]
+
+    await store.settle()
+    assert await found() == ["cat"]
+    first = reads
+    assert store.capabilities.text_search == "index"
+    for _ in range(3):
+        assert await found() == ["cat"]
+    assert reads == first
+    await store.update_metadata("cat", {"n": 7})
+    await store.settle()
+    assert await found() == ["cat"]
+    assert [one.metadata for one in await store.fetch(["cat"])] == [{"n": 7}]
+
+    other = make_store()
+    await other.upsert([VectorDocument(id="dog", vector=[1.0] * 8, text="sleeping dogs are sleeping")])
+    await other.settle()
+    assert await found() == ["dog", "cat"]
+    await other.upsert([VectorDocument(id="cat", vector=[1.0] * 8, text="nothing of the kind")])
+    await other.settle()
+    assert await found() == ["dog"]
+    await other.upsert([VectorDocument(id="dog", vector=[1.0] * 8)])
+    await other.settle()
+    assert await found() == []
+    await other.upsert([VectorDocument(id="cat", vector=[1.0] * 8, text="it sleeps")])
+    await other.delete(ids=["river"])
+    await other.settle()
+    assert await found() == ["cat"]
+    await other.delete(delete_all=True)
+    await other.settle()
+    assert await found() == []
+
+
+async def test_a_search_can_choose_different_ones(make_store: MakeStore) -> None:
+    store = make_store()
+    await store.create_index(3)
+    vectors = {"a": [1, 0, 0], "b": [1, 0.01, 0], "c": [0.7, 0.7, 0], "d": [0, 0, 5]}
+    await store.upsert([VectorDocument(id=one, vector=vector, metadata={"n": 1}) for one, vector in vectors.items()])
+    query = [1, 0, 0]
+    plain = await store.search(query, 3)
+    assert [one.id for one in plain.results] == ["a", "b", "c"]
+    same = await store.search(query, 3, diversity=0)
+    assert [(one.id, one.vector, one.metadata) for one in same.results] == [
+        (one.id, None, {"n": 1}) for one in plain.results
+    ]
+    various = await store.search(query, 3, diversity=0.6, include_vectors=True)
+    assert [one.id for one in various.results] == ["a", "d", "c"]
+    assert various.results[1].score == pytest.approx(0, abs=1e-6)
+    assert all(one.vector is not None for one in various.results)
+    assert [one.id for one in (await store.search(query, 3, diversity=0.9, candidates=3)).results] == ["a", "c", "b"]
+    near = await store.search(query, 3, diversity=0.9, score_threshold=0.5)
+    assert [one.id for one in near.results] == ["a", "c", "b"]
+    many = await store.search_many([query, [0, 0, 1]], 2, diversity=0.6)
+    assert [[one.id for one in response.results] for response in many] == [["a", "d"], ["d", "a"]]
+    for wrong in ({"diversity": 2}, {"diversity": -0.1}, {"diversity": 0.5, "candidates": 0}):
+        with pytest.raises(ValueError, match=r"diversity|candidates"):
+            await store.search(query, 3, **wrong)

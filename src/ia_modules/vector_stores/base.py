@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from itertools import chain
 from time import perf_counter
 from types import TracebackType
@@ -55,7 +55,8 @@ from ia_modules.vector_stores.errors import (
 )
 from ia_modules.vector_stores.execution import Call, Execution
 from ia_modules.vector_stores.filters import MATCH_ALL, MATCH_NONE, FilterLike, Node, normalize, operators_in
-from ia_modules.vector_stores.hybrid import HybridSearchMixin
+from ia_modules.vector_stores.hybrid import CANDIDATES, HybridSearchMixin
+from ia_modules.vector_stores.hybrid.diversity import checked_diversity, diversified
 from ia_modules.vector_stores.metrics import DistanceMetric
 from ia_modules.vector_stores.models import (
     DeleteResult,
@@ -67,7 +68,7 @@ from ia_modules.vector_stores.models import (
     VectorDocument,
 )
 from ia_modules.vector_stores.primitives import Primitives
-from ia_modules.vector_stores.requests import IndexInfo, SearchRequest
+from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
 from ia_modules.vector_stores.telemetry import TelemetryHook
 from ia_modules.vector_stores.vectors import VectorLike
 
@@ -410,6 +411,8 @@ class VectorStoreBase(HybridSearchMixin, Primitives):
         include_vectors: bool = False,
         *,
         score_threshold: float | None = None,
+        diversity: float | None = None,
+        candidates: int = CANDIDATES,
     ) -> SearchResponse:
         """Find the documents nearest to a vector.
 
@@ -421,6 +424,9 @@ class VectorStoreBase(HybridSearchMixin, Primitives):
             include_metadata: whether results have metadata and text.
             include_vectors: whether results have their vector.
             score_threshold: leave out results that score lower.
+            diversity: between 0 and 1; choose among the nearest ``candidates`` those that differ from each other, see
+                :func:`~ia_modules.vector_stores.hybrid.diversity.diversified`. Results are in the order of the choice.
+            candidates: how many to choose from, at least ``top_k``; without ``diversity`` it says nothing.
 
         Returns:
             Results by score (higher is better, see :mod:`ia_modules.vector_stores.metrics`), equal scores by id.
@@ -429,11 +435,12 @@ class VectorStoreBase(HybridSearchMixin, Primitives):
             InvalidDimensionError, InvalidDocumentError: a query vector that can't be used.
             UnsupportedOperationError: ``top_k`` above the provider's limit.
             IndexNotFoundError: the index does not exist.
-            ValueError: ``top_k`` below 1, or a filter that is none.
+            ValueError: ``top_k`` or ``candidates`` below 1, a ``diversity`` that is none, or a filter that is none.
         """
         started = perf_counter()
         name = self._namespace(namespace)
         self._check_top_k(top_k)
+        look = top_k if diversity is None else self._look(top_k, diversity, candidates)
         node = MATCH_ALL if filters is None else self._normal(filters, "search")
         dimension = self._known_dimension()
         vector = checked_query(query_vector, dimension)
@@ -443,8 +450,11 @@ class VectorStoreBase(HybridSearchMixin, Primitives):
         self._check_query_length(vector, info.metric, "search")
         results: list[SearchResult] = []
         if node != MATCH_NONE:
-            request = SearchRequest(vector, top_k, node, name, info.metric, include_metadata, include_vectors)
+            vectors = include_vectors or diversity is not None
+            request = SearchRequest(vector, look, node, name, info.metric, include_metadata, vectors)
             results = await self._run("search", lambda: self._search(request))
+        if diversity is not None:
+            return _diverse(results, look, top_k, score_threshold, diversity, include_vectors, started)
         return _response(results, top_k, score_threshold, started)
 
     async def search_many(
@@ -457,6 +467,8 @@ class VectorStoreBase(HybridSearchMixin, Primitives):
         include_vectors: bool = False,
         *,
         score_threshold: float | None = None,
+        diversity: float | None = None,
+        candidates: int = CANDIDATES,
     ) -> list[SearchResponse]:
         """Run the same search for several vectors, in one request where the database can.
 
@@ -468,6 +480,8 @@ class VectorStoreBase(HybridSearchMixin, Primitives):
             include_metadata: as in :meth:`search`.
             include_vectors: as in :meth:`search`.
             score_threshold: as in :meth:`search`.
+            diversity: as in :meth:`search`.
+            candidates: as in :meth:`search`.
 
         Returns:
             One response for each vector, in the order given; their time is that of the whole call.
@@ -475,6 +489,7 @@ class VectorStoreBase(HybridSearchMixin, Primitives):
         started = perf_counter()
         name = self._namespace(namespace)
         self._check_top_k(top_k)
+        look = top_k if diversity is None else self._look(top_k, diversity, candidates)
         node = self._normal(filters, "search_many")
         dimension = self._known_dimension()
         vectors = [checked_query(vector, dimension) for vector in query_vectors]
@@ -486,18 +501,23 @@ class VectorStoreBase(HybridSearchMixin, Primitives):
         requests = [
             SearchRequest(
                 vector if info.dimension == dimension else checked_query(vector, info.dimension),
-                top_k,
+                look,
                 node,
                 name,
                 info.metric,
                 include_metadata,
-                include_vectors,
+                include_vectors or diversity is not None,
             )
             for vector in vectors
         ]
         found: list[list[SearchResult]] = [[] for _ in requests]
         if node != MATCH_NONE:
             found = await self._run("search_many", lambda: self._search_many(requests))
+        if diversity is not None:
+            return [
+                _diverse(results, look, top_k, score_threshold, diversity, include_vectors, started)
+                for results in found
+            ]
         return [_response(results, top_k, score_threshold, started) for results in found]
 
     async def fetch(self, ids: Sequence[str], namespace: str | None = None) -> list[VectorDocument]:
@@ -540,20 +560,42 @@ class VectorStoreBase(HybridSearchMixin, Primitives):
             batch_size: documents per request.
             include_vectors: without, each document's ``vector`` has length 0.
         """
+        async with aclosing(self.scan_pages(namespace, filters, batch_size, include_vectors)) as pages:
+            async for page in pages:
+                for document in page.documents:
+                    yield document
+
+    async def scan_pages(
+        self,
+        namespace: str | None = None,
+        filters: FilterLike = None,
+        batch_size: int = 500,
+        include_vectors: bool = True,
+        after: object | None = None,
+    ) -> AsyncGenerator[ScanPage, None]:
+        """The same as :meth:`scan` in pages, each with a cursor that another scan can go on from.
+
+        Args:
+            namespace: None for the config's default.
+            filters: as in :meth:`search`.
+            batch_size: documents per page at most; a page may have fewer, or none.
+            include_vectors: as in :meth:`scan`.
+            after: ``cursor`` of the page to go on behind; None starts. It goes with the same store, namespace, filters
+                and batch size.
+        """
         name = self._namespace(namespace)
         _positive("batch_size", batch_size)
         node = self._normal(filters, "scan")
         await self._index("scan")
         if node == MATCH_NONE:
             return
-        cursor: object | None = None
+        cursor = after
         while True:
             page = await self._run(
                 "scan",
                 lambda at=cursor: self._scan_page(name, node, batch_size, include_vectors, at),  # type: ignore[misc]
             )
-            for document in page.documents:
-                yield document
+            yield page
             cursor = page.cursor
             if cursor is None:
                 return
@@ -674,6 +716,13 @@ class VectorStoreBase(HybridSearchMixin, Primitives):
         if limit is not None and top_k > limit:
             raise self._unsupported("search", f"top_k={top_k} is above the limit of {self.provider}, {limit}")
 
+    def _look(self, top_k: int, diversity: float, candidates: int) -> int:
+        """How many results to choose different ones from."""
+        checked_diversity(diversity)
+        _positive("candidates", candidates)
+        limit = self.capabilities.max_top_k
+        return max(top_k, candidates) if limit is None else min(max(top_k, candidates), limit)
+
     def _ids(self, ids: Sequence[str]) -> list[str]:
         """Distinct ids, in order."""
         if isinstance(ids, str):
@@ -706,6 +755,23 @@ def _response(results: list[SearchResult], top_k: int, score_threshold: float | 
     results.sort(key=_rank)
     del results[top_k:]
     return SearchResponse(results=results, total=len(results), query_time_ms=(perf_counter() - started) * 1e3)
+
+
+def _diverse(
+    results: list[SearchResult],
+    look: int,
+    top_k: int,
+    score_threshold: float | None,
+    diversity: float,
+    include_vectors: bool,
+    started: float,
+) -> SearchResponse:
+    """A response with results that differ from each other, of those with vectors."""
+    found = {one.id: one for one in _response(results, look, score_threshold, started).results}
+    vectors = {one.id: one.vector.array for one in found.values() if one.vector is not None}
+    chosen = diversified(list(found), {one.id: one.score for one in found.values()}, vectors, top_k, diversity)
+    kept = [found[one] if include_vectors else found[one].model_copy(update={"vector": None}) for one in chosen]
+    return SearchResponse(results=kept, total=len(kept), query_time_ms=(perf_counter() - started) * 1e3)
 
 
 def _rank(result: SearchResult) -> tuple[float, str]:

@@ -20,25 +20,24 @@ Of a primitive that makes several requests, each that is idempotent in the same 
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import cached_property
 from typing import Any, ClassVar
 
 from ia_modules.vector_stores.capabilities import Capabilities
 from ia_modules.vector_stores.documents import CheckedDocuments, DocumentBatch
 from ia_modules.vector_stores.errors import VectorStoreError
-from ia_modules.vector_stores.filters import MATCH_ALL, Node, predicate
-from ia_modules.vector_stores.lexical import LexicalIndex, analyzer
+from ia_modules.vector_stores.filters import MATCH_ALL, Node
 from ia_modules.vector_stores.models import IndexStats, SearchResult, VectorDocument
 from ia_modules.vector_stores.parts import part
-from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest, TextRequest
+from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest, TextRequest, TextsPage, TextsState
 from ia_modules.vector_stores.tasks import each
+from ia_modules.vector_stores.text_search import TextSearch
 
-__all__ = ["Primitives", "best_by_words"]
+__all__ = ["Primitives"]
 
 _PARALLEL_SEARCHES = 8
-_TEXTS_AT_A_TIME = 1_000
 
 
 class Primitives(ABC):
@@ -140,30 +139,31 @@ class Primitives(ABC):
     async def _search_text(self, request: TextRequest) -> dict[str, float]:
         """BM25 scores of the best ``top_k`` documents that have a word of the query, and of those in ``also``.
 
-        Unless filled in, all texts of the namespace are read and scored here, each time.
+        Unless filled in, the words of a namespace are read and indexed here, and kept for as long as
+        :meth:`_texts_state` says that they are still the same.
         """
-        ids: list[str] = []
-        texts: list[str | None] = []
-        passing: list[bool] = []
-        passes = predicate(request.filters)
-        cursor: object | None = None
-        while True:
-            page = await part(
-                lambda at=cursor: self._scan_page(request.namespace, MATCH_ALL, _TEXTS_AT_A_TIME, False, at)  # type: ignore[misc]
-            )
-            for document in page.documents:
-                ids.append(document.id)
-                texts.append(document.text)
-                passing.append(passes(document.metadata))
-            cursor = page.cursor
-            if cursor is None:
-                break
+        return await self._text_search.find(request)
 
-        def search() -> dict[str, float]:
-            scores = LexicalIndex(texts, analyzer(request.language)).scores(request.text).tolist()
-            return best_by_words(request, zip(ids, scores, passing, strict=True))
+    @cached_property
+    def _text_search(self) -> TextSearch:
+        return TextSearch(self)
 
-        return await asyncio.to_thread(search)
+    async def _texts_state(self, namespace: str, since: tuple[int, ...]) -> TextsState | None:
+        """What tells whether texts have changed; None if nothing does, so that they are read at each search.
+
+        Args:
+            namespace: the namespace.
+            since: stamps as of :func:`~ia_modules.vector_stores.text_search.stamp`.
+        """
+        del namespace, since
+        return None
+
+    async def _texts_page(self, namespace: str, since: int | None, size: int, cursor: object | None) -> TextsPage:
+        """Up to ``size`` texts from ``cursor`` on, of all documents, or of those with a stamp later than ``since``."""
+        assert since is None, "without stamps nothing is newer"
+        page = await self._scan_page(namespace, MATCH_ALL, size, False, cursor)
+        ids, texts = [one.id for one in page.documents], [one.text for one in page.documents]
+        return TextsPage(ids, texts, [None] * len(ids), page.cursor)
 
     @abstractmethod
     async def _fetch(self, ids: list[str], namespace: str) -> dict[str, VectorDocument]:
@@ -178,15 +178,3 @@ class Primitives(ABC):
         self, namespace: str, filters: Node, size: int, include_vectors: bool, cursor: object | None
     ) -> ScanPage:
         """Up to ``size`` documents from ``cursor`` on; None starts."""
-
-
-def best_by_words(request: TextRequest, scored: Iterable[tuple[str, float, bool]]) -> dict[str, float]:
-    """What :meth:`Primitives._search_text` returns, of id, score, and whether the filter passes, for each document."""
-    found: dict[str, float] = {}
-    also: dict[str, float] = {}
-    for document_id, score, passes in scored:
-        if document_id in request.also:
-            also[document_id] = score
-        if score and passes:
-            found[document_id] = score
-    return dict(sorted(found.items(), key=lambda one: (-one[1], one[0]))[: request.top_k]) | also

@@ -11,7 +11,7 @@ from ia_modules.vector_stores.filters.nodes import Node
 from ia_modules.vector_stores.metrics import DistanceMetric
 from ia_modules.vector_stores.models import SearchResult, VectorDocument
 
-__all__ = ["IndexInfo", "ScanPage", "SearchRequest", "TextRequest"]
+__all__ = ["IndexInfo", "ScanPage", "SearchRequest", "TextRequest", "TextsPage", "TextsState"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +94,35 @@ class ScanPage:
 
     documents: list[VectorDocument]
     cursor: object | None
+
+
+@dataclass(frozen=True, slots=True)
+class TextsPage:
+    """A page of the texts of a namespace's documents.
+
+    Attributes:
+        ids: the documents' ids.
+        texts: their texts.
+        stamps: when each was written, as of :func:`~ia_modules.vector_stores.text_search.stamp`; None if not known.
+        cursor: to be handed back for the next page; None after the last one.
+    """
+
+    ids: list[str]
+    texts: list[str | None]
+    stamps: list[int | None]
+    cursor: object | None
+
+
+@dataclass(frozen=True, slots=True)
+class TextsState:
+    """What tells whether the texts of a namespace are still those that were read.
+
+    Attributes:
+        token: equal to the one before as long as nothing was written; None where ``documents`` and ``newer`` tell.
+        documents: how many there are, with and without text.
+        newer: how many have a later stamp, for each of those that were asked for.
+    """
+
+    token: object = None
+    documents: int | None = None
+    newer: tuple[int, ...] | None = None

@@ -25,9 +25,10 @@ from ia_modules.vector_stores.vectors import VectorLike
 if TYPE_CHECKING:
     from ia_modules.vector_stores.base import VectorStoreBase
 
-__all__ = ["HybridSearchMixin"]
+__all__ = ["CANDIDATES", "HybridSearchMixin"]
 
-_CANDIDATES = 100
+CANDIDATES = 100
+"""How many documents are looked at to choose from, unless told otherwise."""
 
 
 class HybridSearchMixin:
@@ -47,7 +48,7 @@ class HybridSearchMixin:
         *,
         fusion: str = "weighted",
         rrf_k: float = RRF_K,
-        candidates: int = _CANDIDATES,
+        candidates: int = CANDIDATES,
         language: str = "en",
         score_threshold: float | None = None,
         diversity: float | None = None,

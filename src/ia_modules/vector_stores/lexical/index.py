@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from ia_modules.vector_stores.errors import MissingDependencyError
 from ia_modules.vector_stores.lexical.analysis import Analyzer
 
-__all__ = ["K1", "B", "LexicalIndex"]
+__all__ = ["K1", "B", "LexicalIndex", "Matches", "WordIndex"]
 
 K1 = 1.2
 B = 0.75
@@ -26,21 +27,21 @@ class LexicalIndex:
     Mean?").
 
     Args:
-        texts: what to score; None for a document without text, which no query matches.
+        texts: what to score, as texts or as their terms; None for a document without text, which no query matches.
         analyzer: what their terms are, and those of queries.
 
     Raises:
         MissingDependencyError: bm25s is not installed.
     """
 
-    def __init__(self, texts: Sequence[str | None], analyzer: Analyzer) -> None:
+    def __init__(self, texts: Sequence[str | Sequence[str] | None], analyzer: Analyzer) -> None:
         try:
             import bm25s
         except ModuleNotFoundError as error:
             raise MissingDependencyError("bm25s", extra="hybrid", needed_for="Searching by words") from error
         self._analyzer = analyzer
         self._size = len(texts)
-        terms = [[] if text is None else analyzer.terms(text) for text in texts]
+        terms = [analyzer.terms(text) if isinstance(text, str) else text or [] for text in texts]
         self._scorer = None
         if any(terms):
             self._scorer = bm25s.BM25(method="lucene", k1=K1, b=B)
@@ -55,3 +56,72 @@ class LexicalIndex:
         if not terms:
             return np.zeros(self._size)
         return np.asarray(self._scorer.get_scores(terms), dtype=np.float64)
+
+
+class WordIndex:
+    """The texts of documents, to be found by words.
+
+    Args:
+        ids: the documents' ids, distinct.
+        texts: their texts, or the terms of those, or None.
+        analyzer: what terms are.
+    """
+
+    def __init__(self, ids: Sequence[str], texts: Sequence[str | Sequence[str] | None], analyzer: Analyzer) -> None:
+        self.ids = ids
+        self._index = LexicalIndex(texts, analyzer)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where each document stands."""
+        return {one: place for place, one in enumerate(self.ids)}
+
+    def matches(self, query: str) -> Matches:
+        """What the words of a query find."""
+        return Matches(self, self._index.scores(query))
+
+
+class Matches:
+    """How well each document of an index matches a query.
+
+    Args:
+        index: the index.
+        scores: BM25 of each document, shape ``(n,)``.
+    """
+
+    def __init__(self, index: WordIndex, scores: NDArray[np.float64]) -> None:
+        self._index = index
+        self._scores = scores
+
+    def of(self, ids: Iterable[str]) -> dict[str, float]:
+        """The scores of those of the ids that the index has."""
+        places = self._index.places
+        return {one: float(self._scores[places[one]]) for one in ids if one in places}
+
+    def ranked(self, first: int) -> Iterator[tuple[str, float]]:
+        """All documents with a word of the query, the best first and equal ones by id; ready for so many at once."""
+        found = np.flatnonzero(self._scores)
+        scores = self._scores[found]
+        taken = 0
+        while taken < len(found):
+            if first < len(found):
+                least = np.partition(scores, len(scores) - first)[len(scores) - first]
+                chosen = np.flatnonzero(scores >= least)
+            else:
+                chosen = np.arange(len(found))
+            ids = self._index.ids
+            best = sorted((-score, ids[place]) for score, place in zip(scores[chosen], found[chosen], strict=True))
+            for score, one in best[taken:]:
+                yield one, float(-score)
+            taken = len(best)
+            first *= 4
+
+    def best(self, top_k: int, within: Collection[str] | None = None) -> dict[str, float]:
+        """The best ``top_k`` documents with a word of the query, of all or of some."""
+        found: dict[str, float] = {}
+        for one, score in self.ranked(top_k):
+            if within is None or one in within:
+                found[one] = score
+                if len(found) == top_k:
+                    break
+        return found

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ia_modules.vector_stores.documents import DocumentBatch, copy_metadata
 from ia_modules.vector_stores.filters import Predicate
-from ia_modules.vector_stores.lexical import LexicalIndex
+from ia_modules.vector_stores.lexical import WordIndex
 from ia_modules.vector_stores.metrics import DistanceMetric, exact_scores
 from ia_modules.vector_stores.vectors import Vector
 
@@ -58,7 +58,7 @@ class ExactCollection:
         self._matrix = np.empty((0, dimension), dtype=np.float32)
         self._square_lengths = np.empty(0, dtype=np.float32)
         self._delicate = False
-        self.words: dict[str, LexicalIndex] = {}
+        self.words: dict[str, WordIndex] = {}
 
     def __len__(self) -> int:
         return len(self._records)

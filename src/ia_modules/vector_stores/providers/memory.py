@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakValueDictionary
 
@@ -19,9 +20,8 @@ from ia_modules.vector_stores.config import VectorStoreConfig
 from ia_modules.vector_stores.documents import DocumentBatch, copy_metadata
 from ia_modules.vector_stores.errors import IndexAlreadyExistsError, VectorStoreError
 from ia_modules.vector_stores.filters import MATCH_ALL, Node, predicate
-from ia_modules.vector_stores.lexical import LexicalIndex, analyzer
+from ia_modules.vector_stores.lexical import WordIndex, analyzer
 from ia_modules.vector_stores.models import IndexStats, SearchResult, VectorDocument
-from ia_modules.vector_stores.primitives import best_by_words
 from ia_modules.vector_stores.providers.exact import ExactCollection, Record
 from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest, TextRequest
 from ia_modules.vector_stores.vectors import Vector
@@ -192,25 +192,36 @@ class MemoryVectorStore(VectorStoreBase):
         return await self._locked(search, self._size(request.namespace))
 
     async def _search_text(self, request: TextRequest) -> dict[str, float]:
-        def snapshot() -> tuple[list[tuple[str, str | None, dict[str, Any]]], dict[str, LexicalIndex]]:
+        def find(words: WordIndex, passing: Callable[[str], bool]) -> dict[str, float]:
+            matches = words.matches(request.text)
+            if request.filters == MATCH_ALL:
+                found = matches.best(request.top_k)
+            else:
+                found = dict(islice((one for one in matches.ranked(request.top_k) if passing(one[0])), request.top_k))
+            return found | matches.of(request.also)
+
+        def known() -> dict[str, float] | tuple[list[Record], dict[str, WordIndex]]:
             collection = self._collection(request.namespace)
             if collection is None:
-                return [], {}
-            return [(record.id, record.text, record.metadata) for record in collection], collection.words
-
-        def search() -> dict[str, float]:
-            words = known.get(request.language)
+                return {}
+            words = collection.words.get(request.language)
             if words is None:
-                words = LexicalIndex([text for _, text, _ in documents], analyzer(request.language))
-                known[request.language] = words  # into the dict that belongs to these very texts
-            scores = words.scores(request.text).tolist()
-            scored = zip(documents, scores, strict=True)
-            return best_by_words(request, ((one, score, passes(metadata)) for (one, _, metadata), score in scored))
+                return list(collection), collection.words
+            by_id = collection.get
+            return find(words, lambda one: (record := by_id(one)) is not None and passes(record.metadata))
+
+        def read() -> dict[str, float]:
+            words = WordIndex([one.id for one in records], [one.text for one in records], analyzer(request.language))
+            places = words.places
+            kept[request.language] = words  # into the dict that belongs to these very texts
+            return find(words, lambda one: passes(records[places[one]].metadata))
 
         passes = predicate(request.filters)
-        documents, known = await self._locked(snapshot, self._size(request.namespace))
-        # In a thread and without the lock, as to go through the texts may take long.
-        return await asyncio.to_thread(search)
+        found = await self._locked(known, self._size(request.namespace))
+        if isinstance(found, dict):
+            return found
+        records, kept = found
+        return await asyncio.to_thread(read)  # and without the lock, as to go through the texts may take long
 
     async def _fetch(self, ids: list[str], namespace: str) -> dict[str, VectorDocument]:
         def fetch() -> dict[str, VectorDocument]:

@@ -90,6 +90,9 @@ class Backend(Protocol):
     async def count(self, handle: Handle) -> int:
         """Rows of a collection."""
 
+    def changes(self, handle: Handle) -> object | None:
+        """Equal to the value before as long as no row was written or deleted; None if others may write unnoticed."""
+
     async def get(self, handle: Handle, **arguments: Any) -> dict[str, Any]:
         """``Collection.get``."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -54,6 +55,7 @@ class _Engine:
 
     def __init__(self, lock: Any) -> None:
         self.users = 0
+        self.changes: Counter[str] = Counter()
         self.piece = 128
         self.least = _PIECE_WHOLE
         self.readers = ThreadPoolExecutor(_READERS, thread_name_prefix="chroma-read")
@@ -208,6 +210,11 @@ class EmbeddedBackend:
         """Rows of a collection."""
         return await self._read(handle.count)
 
+    def changes(self, handle: Handle) -> object:
+        """Equal to the value before as long as no row of the collection was written or deleted."""
+        assert self._engine is not None, "the store is not connected"
+        return handle.id, self._engine.changes[str(handle.id)]
+
     async def get(self, handle: Handle, **arguments: Any) -> dict[str, Any]:
         """``Collection.get``."""
         return await self._read(lambda: handle.get(**arguments))
@@ -234,7 +241,7 @@ class EmbeddedBackend:
                 start += len(piece)
                 self._adapt(len(piece), perf_counter() - began)
 
-        await self._write(replace)
+        await self._write(self._changing(handle, replace))
 
     def _adapt(self, rows: int, seconds: float) -> None:
         """Aim at pieces that hold the interpreter for about :data:`_PIECE_SECONDS`."""
@@ -277,7 +284,21 @@ class EmbeddedBackend:
                     deleted += len(there)
             return deleted
 
-        return await self._write(delete)
+        return await self._write(self._changing(handle, delete))
+
+    def _changing(self, handle: Handle, work: Callable[[], T]) -> Callable[[], T]:
+        """Work that changes rows of a collection, noted before and after, so that whoever reads meanwhile can tell."""
+
+        def changing() -> T:
+            assert self._engine is not None
+            changes = self._engine.changes
+            changes[str(handle.id)] += 1
+            try:
+                return work()
+            finally:
+                changes[str(handle.id)] += 1
+
+        return changing
 
     async def _read(self, work: Callable[[], T]) -> T:
         assert self._engine is not None, "the store is not connected"

@@ -11,6 +11,7 @@ Reserved keys start with ``~``; a user's key that does is escaped, so the two ne
 
 =========== =======================================================================
 ``~m``      the metadata as JSON, if Chroma can't hold it as it is
+``~w``      when the document was written (microseconds since 1970), on a server
 ``~t``      present (false) if the text is None although Chroma holds an empty one
 ``~k:KEY``  a scalar whose key Chroma would refuse or hide
 ``~l:PATH`` the elements of a list, as text
@@ -40,6 +41,8 @@ from ia_modules.vector_stores.providers.fields import named_values
 
 __all__ = [
     "MAX_INDEX_NAME_BYTES",
+    "OWN",
+    "WRITTEN",
     "collection_name",
     "decode",
     "decode_text",
@@ -50,6 +53,9 @@ __all__ = [
 
 _JSON = "~m"
 _NO_TEXT = "~t"
+WRITTEN = "~w"
+OWN = frozenset({_NO_TEXT, WRITTEN})
+"""Keys that do not come from the metadata."""
 _LIST = list_key("")
 _ENCODED = "ia--"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
@@ -125,6 +131,7 @@ def decode(native: Mapping[str, Any] | None) -> dict[str, Any]:
         return metadata
     metadata = dict(native)
     metadata.pop(_NO_TEXT, None)
+    metadata.pop(WRITTEN, None)
     for key, value in native.items():
         if type(value) is list and key.startswith(_LIST):  # left by a deleted row of a program that is not ours
             del metadata[key]

@@ -158,6 +158,9 @@ class RemoteBackend:
         count: int = await part(handle.count)
         return count
 
+    def changes(self, handle: Handle) -> None:
+        """Others may write at any time."""
+
     async def get(self, handle: Handle, **arguments: Any) -> dict[str, Any]:
         """``AsyncCollection.get``."""
         found: dict[str, Any] = await part(lambda: handle.get(**arguments))

@@ -25,6 +25,8 @@ from ia_modules.vector_stores.providers.chroma.embedded import EmbeddedBackend
 from ia_modules.vector_stores.providers.chroma.errors import map_error
 from ia_modules.vector_stores.providers.chroma.layout import (
     MAX_INDEX_NAME_BYTES,
+    OWN,
+    WRITTEN,
     collection_name,
     decode,
     decode_text,
@@ -34,7 +36,8 @@ from ia_modules.vector_stores.providers.chroma.layout import (
 from ia_modules.vector_stores.providers.chroma.remote import RemoteBackend
 from ia_modules.vector_stores.providers.chroma.searching import SPACES, Searcher, documents_of
 from ia_modules.vector_stores.providers.threads import release_later
-from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
+from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest, TextsPage, TextsState
+from ia_modules.vector_stores.text_search import COUNTED, stamp
 
 __all__ = ["ChromaVectorStore"]
 
@@ -65,6 +68,7 @@ _REMOTE = Capabilities(
         "lte": "checked",
     },
     batch_search=True,
+    text_search="index",
 )
 _EMBEDDED = dataclasses.replace(_REMOTE, shared_by_processes=False, max_event_loop_stall_ms=100.0)
 
@@ -192,15 +196,18 @@ class ChromaVectorStore(VectorStoreBase):
     # Writing
 
     async def _upsert(self, batch: DocumentBatch, namespace: str) -> None:
-        rows = Rows(batch.ids, batch.vectors, [encode(metadata) for metadata in batch.metadatas], batch.texts)
+        metadatas = [encode(metadata) for metadata in batch.metadatas]
+        if self.config.host is not None:
+            written = {WRITTEN: stamp()}
+            metadatas = [written if metadata is None else metadata | written for metadata in metadatas]
+        rows = Rows(batch.ids, batch.vectors, metadatas, batch.texts)
         await self._on(namespace, lambda handle: self._backend.replace(handle, rows), None, make=True)
 
     async def _update_metadata(self, document_id: str, changes: dict[str, Any], namespace: str) -> bool:
         def change(native: dict[str, Any] | None) -> dict[str, Any] | None:
             changed = encode(decode(native) | changes)
-            if native and decode_text(native, "") is None:
-                changed = (changed or {}) | {key: value for key, value in native.items() if key == "~t"}
-            return changed
+            kept = {key: value for key, value in (native or {}).items() if key in OWN}
+            return (changed or {}) | kept if kept else changed
 
         return await self._on(namespace, lambda handle: self._backend.rewrite(handle, document_id, change), False)
 
@@ -240,6 +247,40 @@ class ChromaVectorStore(VectorStoreBase):
     async def _search_many(self, requests: list[SearchRequest]) -> list[list[SearchResult]]:
         nothing: list[list[SearchResult]] = [[] for _ in requests]
         return await self._on(requests[0].namespace, lambda handle: self._searcher.search(handle, requests), nothing)
+
+    async def _texts_state(self, namespace: str, since: tuple[int, ...]) -> TextsState:
+        async def state(handle: Handle) -> TextsState:
+            changes = self._backend.changes(handle)
+            if changes is not None:
+                return TextsState(changes)
+            # COUNTED and one more, so that what was counted to the end can be told from what was not.
+            newer = [
+                await self._backend.get(handle, where={WRITTEN: {"$gt": one}}, limit=COUNTED + 1, include=[])
+                for one in since
+            ]
+            documents = await self._backend.count(handle)
+            return TextsState(documents=documents, newer=tuple(len(found["ids"]) for found in newer))
+
+        return await self._on(namespace, state, TextsState("none"))
+
+    async def _texts_page(self, namespace: str, since: int | None, size: int, cursor: object | None) -> TextsPage:
+        async def read(handle: Handle) -> TextsPage:
+            ids: list[str]
+            if isinstance(cursor, tuple):
+                ids, start = cursor
+            else:
+                later = {} if since is None else {"where": {WRITTEN: {"$gt": since}}}
+                ids, start = (await self._backend.get(handle, include=[], **later))["ids"], 0
+            end = start + size
+            if not ids:
+                return TextsPage([], [], [], None)
+            rows = await self._backend.get(handle, ids=ids[start:end], include=["metadatas", "documents"])
+            natives = rows["metadatas"]
+            texts = [decode_text(native, text) for native, text in zip(natives, rows["documents"], strict=True)]
+            stamps = [(native or {}).get(WRITTEN) for native in natives]
+            return TextsPage(rows["ids"], texts, stamps, (ids, end) if end < len(ids) else None)
+
+        return await self._on(namespace, read, TextsPage([], [], [], None))
 
     async def _fetch(self, ids: list[str], namespace: str) -> dict[str, VectorDocument]:
         async def fetch(handle: Handle) -> dict[str, VectorDocument]:

@@ -13,6 +13,7 @@ from ia_modules.vector_stores.filters.nodes import Scalar
 from ia_modules.vector_stores.providers.pinecone.layout import (
     LISTED,
     PRESENT,
+    WRITTEN,
     big_key,
     date_bound,
     date_key,
@@ -21,7 +22,7 @@ from ia_modules.vector_stores.providers.pinecone.layout import (
     value_key,
 )
 
-__all__ = ["Filters", "Prepared", "StoredCompiler"]
+__all__ = ["Filters", "Prepared", "StoredCompiler", "written_after"]
 
 _OPPOSITE = {"gt": "lte", "gte": "lt", "lt": "gte", "lte": "gt"}
 _REMEMBERED = 256
@@ -144,6 +145,11 @@ class Prepared(NamedTuple):
 
     native: Native | None
     passes: Predicate | None
+
+
+def written_after(stamp: int) -> Prepared:
+    """Records that were written later."""
+    return Prepared({WRITTEN: {"$gt": stamp}}, None)
 
 
 class Filters:

@@ -7,6 +7,7 @@ nested objects (``a.b``), so that filters reach them. What it can't hold stands 
 
 =========== =========================================================================================
 ``~t``      the text
+``~w``      when the document was written, as microseconds since 1970
 ``~m``      the metadata as JSON, if the fields do not tell all of it
 ``~f``      keys whose number is a float although it is a whole one (Pinecone has one kind of numbers)
 ``~n``      keys whose value is None
@@ -38,6 +39,7 @@ __all__ = [
     "LISTED",
     "MAX_METADATA_BYTES",
     "PRESENT",
+    "WRITTEN",
     "big_key",
     "date_bound",
     "date_key",
@@ -60,8 +62,9 @@ MAX_METADATA_BYTES: Final = 40_960
 LISTED: Final = "~l"
 PRESENT: Final = "~p"
 
+WRITTEN: Final = "~w"
 _TEXT, _WHOLE, _FLOATS, _NONES, _ID = "~t", "~m", "~f", "~n", "~i"
-_OURS: Final = frozenset({_TEXT, _WHOLE, _FLOATS, _NONES, _ID, LISTED, PRESENT})
+_OURS: Final = frozenset({WRITTEN, _TEXT, _WHOLE, _FLOATS, _NONES, _ID, LISTED, PRESENT})
 _PREFIXES: Final = ("~e:", "~b:", "~d:", "~k:")
 _ENCODED: Final = "ia--"
 _HASHED: Final = "ia--#"
@@ -179,9 +182,11 @@ def date_bound(text: str) -> int | None:
 # Documents
 
 
-def encode(document_id: str, metadata: Mapping[str, Any], text: str | None) -> dict[str, Any]:
-    """A record's metadata."""
-    native: dict[str, Any] = {}
+def encode(
+    document_id: str, metadata: Mapping[str, Any], text: str | None, written: int | None = None
+) -> dict[str, Any]:
+    """A record's metadata; ``written`` is the time when it is written, None for "not known"."""
+    native: dict[str, Any] = {} if written is None else {WRITTEN: written}
     floats: list[str] = []
     nones: list[str] = []
     listed: list[str] = []

@@ -16,12 +16,14 @@ from ia_modules.vector_stores.errors import InvalidDocumentError
 from ia_modules.vector_stores.models import VectorDocument
 from ia_modules.vector_stores.providers.pinecone.layout import (
     MAX_METADATA_BYTES,
+    WRITTEN,
     decode,
     document_id,
     encode,
     record_id,
     size_bound,
 )
+from ia_modules.vector_stores.text_search import stamp
 from ia_modules.vector_stores.vectors import Vector
 
 __all__ = ["MAX_RECORDS", "Portion", "Record", "check_size", "check_sizes", "portions", "record", "upsert_body"]
@@ -62,6 +64,11 @@ class Record(NamedTuple):
     native: Mapping[str, Any]
     sparse: Any = None
 
+    @property
+    def written(self) -> int | None:
+        """When it was written, if it says so."""
+        return None if (found := self.native.get(WRITTEN)) is None else int(found)
+
     def document(self) -> VectorDocument:
         """The document, with a vector of length 0 if it was not asked for."""
         vector = Vector.none() if self.vector is None else Vector.wrap(self.vector)
@@ -91,8 +98,9 @@ def portions(batch: DocumentBatch, dumps: Callable[[Any], bytes]) -> Iterator[Po
     vectors = np.ascontiguousarray(batch.vectors)
     records: list[bytes] = []
     start = size = 0
+    written = stamp()
     for end, (key, metadata, text) in enumerate(zip(batch.ids, batch.metadatas, batch.texts, strict=True)):
-        native = encode(key, metadata, text)
+        native = encode(key, metadata, text, written)
         one: dict[str, Any] = {"id": record_id(key), "values": vectors[end]}
         if native:
             one["metadata"] = native
@@ -123,7 +131,7 @@ def check_sizes(documents: CheckedDocuments, dumps: Callable[[Any], bytes]) -> N
     """
     for key, metadata, text in zip(documents.ids, documents.metadatas, documents.texts, strict=True):
         if size_bound(metadata, text) > MAX_METADATA_BYTES:
-            check_size(key, encode(key, metadata, text), dumps)
+            check_size(key, encode(key, metadata, text, stamp()), dumps)
 
 
 def check_size(key: str, native: Mapping[str, Any], dumps: Callable[[Any], bytes]) -> None:

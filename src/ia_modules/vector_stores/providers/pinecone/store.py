@@ -16,6 +16,7 @@ from ia_modules.vector_stores.filters import MATCH_ALL, Node
 from ia_modules.vector_stores.models import IndexStats, SearchResult, VectorDocument
 from ia_modules.vector_stores.providers.pinecone.connection import CONNECTION_OPTIONS, Connection
 from ia_modules.vector_stores.providers.pinecone.errors import map_error, status_of
+from ia_modules.vector_stores.providers.pinecone.filtering import written_after
 from ia_modules.vector_stores.providers.pinecone.freshness import Freshness
 from ia_modules.vector_stores.providers.pinecone.layout import (
     MAX_METADATA_BYTES,
@@ -36,7 +37,8 @@ from ia_modules.vector_stores.providers.pinecone.records import (
 )
 from ia_modules.vector_stores.providers.pinecone.searching import search
 from ia_modules.vector_stores.providers.turns import Turns
-from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
+from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest, TextsPage, TextsState
+from ia_modules.vector_stores.tasks import together
 
 __all__ = ["PineconeVectorStore"]
 
@@ -57,6 +59,7 @@ _CAPABILITIES = Capabilities(
     # Bounds beyond 2**53, dates outside of 1684 to 2255, and ranges that are negated.
     filters=dict.fromkeys(("gt", "gte", "lt", "lte"), "checked"),
     parallel_batches=4,
+    text_search="index",
 )
 _UNCOUNTED = dataclasses.replace(_CAPABILITIES, deletes_counted=False)
 
@@ -227,7 +230,7 @@ class PineconeVectorStore(VectorStoreBase):
                 return False
             (old,) = found
             metadata = old.metadata | changes
-            native = encode(document_id, metadata, old.text)
+            native = encode(document_id, metadata, old.text, old.written)
             check_size(document_id, native, self._connection.json)
             if old.native.keys() <= native.keys():
                 different = {key: value for key, value in native.items() if not _is_same(old.native.get(key), value)}
@@ -304,6 +307,23 @@ class PineconeVectorStore(VectorStoreBase):
         if prepared.native is not None and prepared.passes is None:
             return await reader.count(namespace, prepared)
         return sum([len(page) async for page in reader.walk(namespace, filters, vectors=False)])
+
+    async def _texts_state(self, namespace: str, since: tuple[int, ...]) -> TextsState:
+        reader = await self._read()
+        newer = await together(reader.count(namespace, written_after(one)) for one in since)
+        return TextsState(documents=(await reader.counts()).get(namespace, 0), newer=tuple(newer))
+
+    async def _texts_page(self, namespace: str, since: int | None, size: int, cursor: object | None) -> TextsPage:
+        reader = await self._read()
+        token = cursor if isinstance(cursor, str) else None
+        size = min(size, reader.page)
+        if since is None:
+            records, following = await reader.pages(namespace, size, MATCH_ALL, token, vectors=False)
+        else:
+            records, following = await reader.found(namespace, size, written_after(since), token)
+        return TextsPage(
+            [one.id for one in records], [one.text for one in records], [one.written for one in records], following
+        )
 
     async def _scan_page(
         self, namespace: str, filters: Node, size: int, include_vectors: bool, cursor: object | None

@@ -94,6 +94,10 @@ class Backend(ABC):
     async def call(self, method: str, *args: Any, **arguments: Any) -> Any:
         """Call a method of the client."""
 
+    def changes(self, name: str) -> object | None:  # noqa: ARG002 - see the local one
+        """Equal to the value before as long as no point was written or deleted; None if others may write unnoticed."""
+        return None
+
     async def info(self, name: str) -> Any | None:
         """What the client knows of a collection, or None if there is none."""
         # Asked for first, so that a lost index costs no exception; the collection may still go in between.

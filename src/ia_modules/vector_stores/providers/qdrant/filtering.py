@@ -12,7 +12,7 @@ from ia_modules.vector_stores.filters import MATCH_ALL, Node, Predicate, predica
 from ia_modules.vector_stores.filters.compilers.base import Native
 from ia_modules.vector_stores.filters.compilers.qdrant import QdrantCompiler
 from ia_modules.vector_stores.providers.qdrant.backend import NativeFilter
-from ia_modules.vector_stores.providers.qdrant.layout import NAMESPACE, namespace_value
+from ia_modules.vector_stores.providers.qdrant.layout import NAMESPACE, WRITTEN, namespace_value
 
 __all__ = ["Filters", "Prepared", "needs"]
 
@@ -78,8 +78,15 @@ class Filters:
             self._known.move_to_end(key)
         return found
 
+    def written(self, namespace: str, since: int | None) -> NativeFilter:
+        """All documents of a namespace, or those that were written later."""
+        conditions: list[Native] = [_tenant(namespace)]
+        if since is not None:
+            conditions.append({"key": WRITTEN, "range": {"gt": since}})
+        return NativeFilter({"must": conditions})
+
     def _prepared(self, key: str, filters: Node, namespace: str, *, exact: bool) -> Prepared:
-        tenant: Native = {"must": [{"key": NAMESPACE, "match": {"value": namespace_value(namespace)}}]}
+        tenant: Native = {"must": [_tenant(namespace)]}
         compiler = self._exact if exact else self.compiler
         compiled = compiler.compile(filters)
         passes = None if compiled.exact else predicate(filters)
@@ -98,6 +105,10 @@ class Filters:
             sure = compiler.all_of([tenant, compiled.native, {"must_not": doubts}])
             split = NativeFilter(sure), NativeFilter(compiler.all_of([tenant, doubtful]))
         return Prepared(key, NativeFilter(native), predicate(filters), needs(either), split)
+
+
+def _tenant(namespace: str) -> Native:
+    return {"key": NAMESPACE, "match": {"value": namespace_value(namespace)}}
 
 
 def needs(native: Native) -> dict[str, frozenset[str]]:

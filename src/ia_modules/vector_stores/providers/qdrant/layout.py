@@ -2,9 +2,9 @@
 
 A collection is an index. Metadata lies in the payload under its own keys, so that it is filtered natively and reads
 well in Qdrant's dashboard. Beside it, under keys that begin with ``_ia_``, lie the id, the namespace, the text, the
-length of a vector that was not a unit vector, and what a payload can't say by itself: which keys are None after an
-update (Qdrant's merge removes a key that is set to null), where empty lists are (``is_empty`` takes them for no value),
-and doubles as text, if a server would change their last digits.
+length of a vector that was not a unit vector, on a server the time when the document was written, and what a payload
+can't say by itself: which keys are None after an update (Qdrant's merge removes a key that is set to null), where empty
+lists are (``is_empty`` takes them for no value), and doubles as text, if a server would change their last digits.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ __all__ = [
     "MAX_COLLECTION_NAME",
     "NAMESPACE",
     "TEXT",
+    "WRITTEN",
     "Point",
     "changed",
     "collection_name",
@@ -46,6 +47,7 @@ ID: Final = f"{RESERVED}id"
 NAMESPACE: Final = f"{RESERVED}ns"
 TEXT: Final = f"{RESERVED}text"
 LENGTH: Final = f"{RESERVED}norm"
+WRITTEN: Final = f"{RESERVED}at"
 _NONE: Final = f"{RESERVED}null:"
 
 MAX_COLLECTION_NAME: Final = 255
@@ -138,6 +140,7 @@ class Point(NamedTuple):
         text: its text.
         vector: its vector as it was given, or None.
         score: Qdrant's score, or 0.
+        written: when it was written (microseconds since 1970), on a server.
     """
 
     key: str
@@ -147,6 +150,7 @@ class Point(NamedTuple):
     text: str | None
     vector: NDArray[np.float32] | None
     score: float
+    written: int | None = None
 
 
 def point(key: str, payload: dict[str, Any], vector: NDArray[np.float32] | None, score: float = 0.0) -> Point:
@@ -155,13 +159,14 @@ def point(key: str, payload: dict[str, Any], vector: NDArray[np.float32] | None,
     namespace = payload.pop(NAMESPACE, None)
     text = payload.pop(TEXT, None)
     length = payload.pop(LENGTH, None)
+    written = payload.pop(WRITTEN, None)
     if vector is not None and length is not None:
         vector = np.asarray(vector * np.float64(length), dtype=np.float32)
     for name in payload:
         if name[:4] == RESERVED:
             _undo(payload)
             break
-    return Point(key, document_id, namespace, payload, text, vector, score)
+    return Point(key, document_id, namespace, payload, text, vector, score, written)
 
 
 def _undo(payload: dict[str, Any]) -> None:
@@ -179,10 +184,26 @@ def _undo(payload: dict[str, Any]) -> None:
 
 
 def encode(
-    document_id: str, namespace: str, metadata: dict[str, Any], text: str | None, length: float
+    document_id: str,
+    namespace: str,
+    metadata: dict[str, Any],
+    text: str | None,
+    length: float,
+    written: int | None = None,
 ) -> dict[str, Any]:
-    """A document's payload; ``namespace`` as of :func:`namespace_value`, ``length`` 0 if it need not be kept."""
+    """A document's payload.
+
+    Args:
+        document_id: its id.
+        namespace: its namespace, as of :func:`namespace_value`.
+        metadata: its metadata.
+        text: its text.
+        length: its vector's length, or 0 if it need not be kept.
+        written: when it is written, if that is to be kept.
+    """
     payload: dict[str, Any] = {ID: document_id, NAMESPACE: namespace}
+    if written is not None:
+        payload[WRITTEN] = written
     if text is not None:
         payload[TEXT] = text
     if length:

@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -41,6 +42,8 @@ LARGE = 20_000
 
 _TOMBSTONES = 1_000
 _WRITES = frozenset({"upsert", "delete", "set_payload", "create_collection"})
+_CHANGES = frozenset({"upsert", "delete", "create_collection", "delete_collection"})
+"""Methods after which texts may be others."""
 
 
 class _Engine:
@@ -49,6 +52,7 @@ class _Engine:
     def __init__(self, location: str) -> None:
         self.location = location
         self.users = 0
+        self.changes: Counter[str] = Counter()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="qdrant-local")
         self._local: Any = None
 
@@ -115,7 +119,13 @@ class _Engine:
     def call(self, method: str, name: str | None = None, *args: Any, **arguments: Any) -> Any:
         """Call a method; in the owner's thread only."""
         given = args if name is None else (name, *args)
-        result = getattr(self._local, method)(*given, **arguments)
+        try:
+            if name is not None and method in _CHANGES:
+                self.changes[name] += 1
+            result = getattr(self._local, method)(*given, **arguments)
+        finally:
+            if name is not None and method in _CHANGES:
+                self.changes[name] += 1
         if name is not None and method in _WRITES:
             if method == "create_collection":
                 self._prepare(name)
@@ -291,6 +301,11 @@ class LocalBackend(Backend):
             if not engine.users:
                 del _engines[self._key]
                 engine.stop()
+
+    def changes(self, name: str) -> object:
+        """Equal to the value before as long as no point of the collection was written or deleted."""
+        assert self._engine is not None, "the store is not connected"
+        return self._engine.changes[name]
 
     async def call(self, method: str, *args: Any, **arguments: Any) -> Any:
         """Call a method of the client."""

@@ -25,6 +25,7 @@ from ia_modules.vector_stores.providers.qdrant.indexes import PayloadIndexes
 from ia_modules.vector_stores.providers.qdrant.layout import (
     MAX_COLLECTION_NAME,
     NAMESPACE,
+    WRITTEN,
     changed,
     collection_name,
     encode,
@@ -41,7 +42,9 @@ from ia_modules.vector_stores.providers.qdrant.remote import CONNECTION_OPTIONS
 from ia_modules.vector_stores.providers.qdrant.rest import RestBackend
 from ia_modules.vector_stores.providers.qdrant.searching import Searcher, document_of
 from ia_modules.vector_stores.providers.threads import release_later
-from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
+from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest, TextsPage, TextsState
+from ia_modules.vector_stores.tasks import together
+from ia_modules.vector_stores.text_search import stamp
 
 __all__ = ["QdrantVectorStore"]
 
@@ -66,6 +69,7 @@ _REMOTE = Capabilities(
     # What only lists and single values tell apart, and next to a double with many digits every comparison of numbers.
     filters=dict.fromkeys(("eq", "in", *_LISTS), "checked"),
     batch_search=True,
+    text_search="index",
     parallel_batches=8,
 )
 _LOCAL = dataclasses.replace(
@@ -208,8 +212,9 @@ class QdrantVectorStore(VectorStoreBase):
         vectors, lengths = to_unit(batch.vectors, await self._metric())
         kept = np.zeros(len(batch)) if lengths is None else lengths
         value = namespace_value(namespace)
+        written = None if self._backend.embedded else stamp()
         payloads = [
-            encode(document_id, value, metadata, text, length)
+            encode(document_id, value, metadata, text, length, written)
             for document_id, metadata, text, length in zip(
                 batch.ids, batch.metadatas, batch.texts, kept.tolist(), strict=True
             )
@@ -260,6 +265,23 @@ class QdrantVectorStore(VectorStoreBase):
 
     async def _search_many(self, requests: list[SearchRequest]) -> list[list[SearchResult]]:
         return await self._searcher.search(requests)
+
+    async def _texts_state(self, namespace: str, since: tuple[int, ...]) -> TextsState:
+        changes = self._backend.changes(self._collection)
+        if changes is not None:
+            return TextsState(changes)
+        await self._indexes.usable({WRITTEN: frozenset({"float"})})
+        filters = [self._filters.written(namespace, one) for one in (None, *since)]
+        documents, *newer = await together(self._backend.count(self._collection, one) for one in filters)
+        return TextsState(documents=documents, newer=tuple(newer))
+
+    async def _texts_page(self, namespace: str, since: int | None, size: int, cursor: object | None) -> TextsPage:
+        native = self._filters.written(namespace, since)
+        points, following = await self._backend.scroll(
+            self._collection, native, size, cursor, payload=True, vector=False
+        )
+        stamps = [point.written for point in points]
+        return TextsPage([point.id for point in points], [point.text for point in points], stamps, following)
 
     async def _fetch(self, ids: list[str], namespace: str) -> dict[str, VectorDocument]:
         found: dict[str, VectorDocument] = {}

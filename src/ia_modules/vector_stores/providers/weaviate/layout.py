@@ -31,6 +31,7 @@ __all__ = [
     "NAMESPACE",
     "PRESENT",
     "TEXT",
+    "WRITTEN",
     "collection_name",
     "date_bound",
     "date_value",
@@ -50,6 +51,7 @@ MORE: Final = "_ia_more"
 TEXT: Final = "_ia_text"
 NAMESPACE: Final = "_ia_ns"
 FLIP: Final = "_ia_flip"
+WRITTEN: Final = "_ia_at"
 
 KINDS: Final = {"text": "t", "number": "n", "boolean": "b", "date": "d"}
 """Kinds of properties for metadata, which are Weaviate's data types, and the letters that stand for them in names."""

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ia_modules.vector_stores.filters.compilers.base import Native
-from ia_modules.vector_stores.providers.weaviate.layout import FLIP, ID, META, TEXT
+from ia_modules.vector_stores.providers.weaviate.layout import FLIP, ID, META, TEXT, WRITTEN
 
-__all__ = ["by_ids", "filter_message", "level", "search_request"]
+__all__ = ["by_ids", "filter_message", "level", "search_request", "written_after"]
 
 
 def search_request(
@@ -84,6 +84,11 @@ def level(name: str) -> Any:
 def by_ids(keys: Sequence[str]) -> Any:
     """A filter that objects with these UUIDs pass."""
     return filter_message({"operator": "ContainsAny", "path": ["_id"], "valueTextArray": list(keys)})
+
+
+def written_after(stamp: int) -> Any:
+    """A filter that objects pass that were written later."""
+    return filter_message({"operator": "GreaterThan", "path": [WRITTEN], "valueNumber": stamp})
 
 
 _OPERATORS: Final = {

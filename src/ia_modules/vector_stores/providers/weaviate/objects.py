@@ -21,6 +21,7 @@ from ia_modules.vector_stores.providers.weaviate.layout import (
     NAMESPACE,
     PRESENT,
     TEXT,
+    WRITTEN,
     date_value,
     fits_text,
     mark,
@@ -31,6 +32,7 @@ from ia_modules.vector_stores.providers.weaviate.layout import (
     tenant_name,
 )
 from ia_modules.vector_stores.providers.weaviate.schema import ABSENT, NEVER, UNUSABLE, Schema
+from ia_modules.vector_stores.text_search import stamp
 from ia_modules.vector_stores.vectors import Vector
 
 __all__ = ["Encoder", "Found", "found"]
@@ -67,6 +69,7 @@ class Encoder:
         rows = np.ascontiguousarray(batch.vectors, dtype="<f4")
         if self._schema.flips:
             rows, flips = FLIPS.applied(rows)
+        written = stamp() if self._schema.stamped else None
         objects = []
         for i, (document_id, metadata, text, key) in enumerate(
             zip(batch.ids, batch.metadatas, batch.texts, object_ids(batch.ids), strict=True)
@@ -81,6 +84,8 @@ class Encoder:
             fields[ID].string_value = document_id
             if flips:
                 fields[FLIP].string_value = flips
+            if written is not None:
+                fields[WRITTEN].number_value = written
             if text is not None:
                 fields[TEXT].string_value = text
             if kept is not None:
@@ -169,6 +174,7 @@ class Found(NamedTuple):
         text: its text.
         vector: its vector, or None.
         distance: Weaviate's distance, or 0.
+        written: when it was written (microseconds since 1970), or None.
     """
 
     key: str
@@ -177,6 +183,7 @@ class Found(NamedTuple):
     text: str | None
     vector: NDArray[np.float32] | None
     distance: float
+    written: int | None = None
 
     def document(self) -> VectorDocument:
         """It as a document."""
@@ -207,4 +214,5 @@ def found(result: Any, loads: Any) -> Found:
         fields[TEXT].text_value if held else None,
         vector,
         meta.distance,
+        int(fields[WRITTEN].number_value) or None if WRITTEN in fields else None,
     )

@@ -14,6 +14,7 @@ from ia_modules.vector_stores.providers.weaviate.layout import (
     MORE,
     NAMESPACE,
     TEXT,
+    WRITTEN,
     plain_name,
     reserved_name,
 )
@@ -100,6 +101,7 @@ def collection_definition(name: str, info: IndexInfo, options: Mapping[str, Any]
             {"name": META, "dataType": ["text"], "tokenization": "field", **unseen},
             {"name": FLIP, "dataType": ["text"], "tokenization": "field", **unseen},
             {"name": NAMESPACE, "dataType": ["text"], "tokenization": "field", **unseen},
+            {"name": WRITTEN, "dataType": ["number"], "indexFilterable": True, "indexRangeFilters": True},
             # Words of the text are what hybrid search and BM25 look for.
             {"name": TEXT, "dataType": ["text"], "tokenization": "word", "indexFilterable": False},
             {"name": MORE, "dataType": ["text[]"], "tokenization": "field", "indexSearchable": False},

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ia_modules.vector_stores.errors import UnsupportedOperationError
 from ia_modules.vector_stores.metrics import DistanceMetric
-from ia_modules.vector_stores.providers.weaviate.layout import FLIP, ID, KINDS, plain_name, reserved_name
+from ia_modules.vector_stores.providers.weaviate.layout import FLIP, ID, KINDS, WRITTEN, plain_name, reserved_name
 from ia_modules.vector_stores.requests import IndexInfo
 
 __all__ = [
@@ -101,6 +101,7 @@ class Schema:
             the collection was deleted and made again is refused, rather than taken with the wrong properties.
         automatic: whether fields get properties when they are first written.
         flips: whether it has a property for the bits that are flipped in vectors; collections of early versions do not.
+        stamped: whether it has one for the time when a document was written; likewise.
         scanned: where fewer documents than this pass a filter, the server compares with each of them.
 
     Raises:
@@ -132,6 +133,7 @@ class Schema:
         for definition in collection.get("properties") or ():
             self.add(definition)
         self.flips = FLIP in self._names
+        self.stamped = WRITTEN in self._names
 
     def add(self, definition: Mapping[str, Any]) -> None:
         """Take note of a property."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ia_modules.vector_stores.filters import MATCH_ALL, Node, Predicate, predicate
 from ia_modules.vector_stores.metrics import DistanceMetric, clamp_cosine, distance_score
@@ -85,31 +86,34 @@ async def walk(
 
 
 async def page_after(
-    collection: Collection, namespace: str, size: int, after: str, *, vectors: bool
+    collection: Collection, namespace: str, size: int, after: str, **wanted: Any
 ) -> tuple[list[Found], str | None]:
-    """Up to ``size`` documents in the order of their UUIDs, and where the next page starts; None after the last one."""
+    """Up to ``size`` documents in the order of their UUIDs, and where the next page starts; None after the last one.
+
+    What is ``wanted`` of each says :func:`~.messages.search_request`.
+    """
     try:
-        page = await collection.read(namespace, size, after=after, vectors=vectors)
+        page = await collection.read(namespace, size, after=after, **wanted)
     except rpc_error() as error:
         if size == 1 or not says(error, _TOO_LARGE):
             raise
-        return await page_after(collection, namespace, size // 2, after, vectors=vectors)
+        return await page_after(collection, namespace, size // 2, after, **wanted)
     return page, page[-1].key if len(page) == size else None
 
 
-async def by_keys(collection: Collection, namespace: str, keys: Sequence[str], *, vectors: bool) -> list[Found]:
-    """Documents by UUID, in any order; missing ones left out."""
+async def by_keys(collection: Collection, namespace: str, keys: Sequence[str], **wanted: Any) -> list[Found]:
+    """Documents by UUID, in any order; missing ones left out. ``wanted`` as with :func:`page_after`."""
     if not keys:
         return []
     try:
         # Without a limit the server gives as many as it thinks fit, which is 10.
-        return await collection.read(namespace, len(keys), message=ids_filter(keys), vectors=vectors)
+        return await collection.read(namespace, len(keys), message=ids_filter(keys), **wanted)
     except rpc_error() as error:
         if len(keys) == 1 or not says(error, _TOO_LARGE):
             raise
     half = len(keys) // 2
-    first = await by_keys(collection, namespace, keys[:half], vectors=vectors)
-    return first + await by_keys(collection, namespace, keys[half:], vectors=vectors)
+    first = await by_keys(collection, namespace, keys[:half], **wanted)
+    return first + await by_keys(collection, namespace, keys[half:], **wanted)
 
 
 async def matching(collection: Collection, namespace: str, filters: Node) -> list[str]:

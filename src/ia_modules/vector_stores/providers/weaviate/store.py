@@ -13,17 +13,25 @@ from ia_modules.vector_stores.documents import DocumentBatch
 from ia_modules.vector_stores.errors import IndexAlreadyExistsError, VectorStoreError
 from ia_modules.vector_stores.filters import MATCH_ALL, Node, predicate
 from ia_modules.vector_stores.models import IndexStats, SearchResult, VectorDocument
-from ia_modules.vector_stores.providers.weaviate.collection import FIRST, Collection, Prepared
+from ia_modules.vector_stores.providers.weaviate.collection import FIRST, MAX_RESULTS, Collection, Prepared
 from ia_modules.vector_stores.providers.weaviate.connection import CONNECTION_OPTIONS, Connection
 from ia_modules.vector_stores.providers.weaviate.errors import map_error
-from ia_modules.vector_stores.providers.weaviate.layout import MAX_COLLECTION_NAME, collection_name, object_ids
+from ia_modules.vector_stores.providers.weaviate.layout import (
+    ID,
+    MAX_COLLECTION_NAME,
+    TEXT,
+    WRITTEN,
+    collection_name,
+    object_ids,
+)
+from ia_modules.vector_stores.providers.weaviate.messages import written_after
 from ia_modules.vector_stores.providers.weaviate.objects import Found
 from ia_modules.vector_stores.providers.weaviate.options import collection_definition
 from ia_modules.vector_stores.providers.weaviate.schema import DISTANCES
 from ia_modules.vector_stores.providers.weaviate.searching import PAGE, by_keys, matching, page_after, search
 from ia_modules.vector_stores.providers.weaviate.writing import Writer
-from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest
-from ia_modules.vector_stores.tasks import each
+from ia_modules.vector_stores.requests import IndexInfo, ScanPage, SearchRequest, TextsPage, TextsState
+from ia_modules.vector_stores.tasks import each, together
 
 __all__ = ["WeaviateVectorStore"]
 
@@ -44,6 +52,7 @@ _CAPABILITIES = Capabilities(
     # Numbers beyond 2**53, dates outside of 1678 to 2262, and fields without a property.
     filters=dict.fromkeys(("gt", "gte", "lt", "lte"), "checked"),
     parallel_batches=4,
+    text_search="index",
 )
 
 
@@ -193,6 +202,27 @@ class WeaviateVectorStore(VectorStoreBase):
 
         return await self._collection.with_filter(filters, ask)
 
+    async def _texts_state(self, namespace: str, since: tuple[int, ...]) -> TextsState | None:
+        if not (await self._collection.schema()).stamped:
+            return None
+        filters = [None, *(written_after(one) for one in since)]
+        documents, *newer = await together(self._collection.count(namespace, one) for one in filters)
+        return TextsState(documents=documents, newer=tuple(newer))
+
+    async def _texts_page(self, namespace: str, since: int | None, size: int, cursor: object | None) -> TextsPage:
+        wanted = {"properties": (ID, TEXT, WRITTEN)} if (await self._collection.schema()).stamped else {}
+        if since is None:
+            after = cursor if isinstance(cursor, str) else FIRST
+            objects, following = await page_after(self._collection, namespace, size, after, **wanted)
+            return _texts(objects, following)
+        keys = cursor
+        if not isinstance(keys, list):
+            written = written_after(since)
+            found = await self._collection.read(namespace, MAX_RESULTS, message=written, properties=(ID,))
+            keys = [one.key for one in found]
+        page, rest = keys[:size], keys[size:]
+        return _texts(await by_keys(self._collection, namespace, page, **wanted), rest or None)
+
     async def _scan_page(
         self, namespace: str, filters: Node, size: int, include_vectors: bool, cursor: object | None
     ) -> ScanPage:
@@ -211,3 +241,9 @@ class WeaviateVectorStore(VectorStoreBase):
         """How many documents with their vectors to ask for at a time."""
         dimension = self._info.dimension if self._info is not None else None
         return min(size, max(1, _PAGE_NUMBERS // (dimension or 1)))
+
+
+def _texts(objects: list[Found], cursor: object | None) -> TextsPage:
+    return TextsPage(
+        [one.id for one in objects], [one.text for one in objects], [one.written for one in objects], cursor
+    )

@@ -106,7 +106,7 @@ class Writer:
             objects = await self._collection.read(namespace, 1, message=by_ids(object_ids([document_id])), vectors=True)
             if not objects:
                 return False
-            ((_, _, metadata, text, vector, _),) = objects
+            (_, _, metadata, text, vector, *_) = objects[0]
             assert vector is not None
             batch = DocumentBatch([document_id], vector[None, :], [metadata | changes], [text])
             await self._until_written(batch, namespace, nullcontext, nullcontext)

@@ -124,6 +124,12 @@ async def words_of_now(ctx: Context) -> None:
     other = ctx.again(store)
     await store.settle()
     same(_ids(await other.hybrid_search(None, "dog", 10, 0, 1)), ["b"], "another store on the same index")
+    await other.upsert([doc("d", text="a dog and a dog"), doc("b", text="nothing of the kind")])
+    await other.settle()
+    same(await found("dog"), ["d"], "after another store has written")
+    await other.delete(ids=["d"])
+    await other.settle()
+    same(await found("dog"), [], "after another store has deleted")
 
 
 def _ids(response: SearchResponse) -> list[str]:
