@@ -2,8 +2,9 @@
 
 ``python benchmarks/retrieval.py --dataset DIR`` takes a data set in BEIR's layout (``corpus.jsonl``, ``queries.jsonl``,
 ``qrels/test.tsv``), embeds it offline, writes it into each store, asks all judged queries, and prints nDCG@10,
-recall@100 and MRR@10, computed by trec_eval. ``--store`` names stores by URL (it may be repeated); the index must not
-exist and is deleted again. ``--plot FILE`` draws the comparison.
+recall@100 and MRR@10, computed by trec_eval; then what a hybrid search takes beside its two sides, which take turns
+with it. ``--store`` names stores by URL (it may be repeated); the index must not exist and is deleted again.
+``--plot FILE`` draws the comparison.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import argparse
 import asyncio
 import json
 from collections import defaultdict
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -32,6 +35,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 MEASURES = {"ndcg_cut_10": "nDCG@10", "recall_100": "recall@100", "recip_rank_10": "MRR@10"}
 DEPTH = 100
+COSTED = 100
 
 
 @dataclass
@@ -85,6 +89,25 @@ async def measure(store: VectorStoreBase, dataset: Dataset, vectors: dict[str, A
     return found
 
 
+async def cost(store: VectorStoreBase, dataset: Dataset, vectors: dict[str, Any]) -> dict[str, float]:
+    """Median milliseconds of a hybrid search and of each of its sides, which take turns."""
+
+    async def timed(call: Awaitable[Any]) -> float:
+        started = perf_counter()
+        await call
+        return (perf_counter() - started) * 1e3
+
+    taken: dict[str, list[float]] = {"vector side": [], "word side": [], "hybrid": []}
+    for query, text in list(dataset.queries.items())[:COSTED]:
+        vector = vectors[query]
+        taken["vector side"].append(await timed(store.search(vector, DEPTH, include_vectors=True)))
+        taken["word side"].append(
+            await timed(store.hybrid_search(None, text, DEPTH, vector_weight=0, text_weight=1, include_metadata=False))
+        )
+        taken["hybrid"].append(await timed(store.hybrid_search(vector, text)))
+    return {name: median(times) for name, times in taken.items()}
+
+
 async def run(dataset: Dataset, urls: list[str]) -> dict[str, dict[str, dict[str, float]]]:
     """Measure on every store."""
     embedder = create_embedder("wordllama")
@@ -101,9 +124,12 @@ async def run(dataset: Dataset, urls: list[str]) -> dict[str, dict[str, dict[str
             try:
                 await store.upsert(documents)
                 results[url] = await measure(store, dataset, vectors)
+                costs = await cost(store, dataset, vectors)
             finally:
                 await store.delete_index()
-        print(table(url, results[url]), flush=True)
+        print(
+            table(url, results[url]) + "  " + ", ".join(f"{a} {b:.1f} ms" for a, b in costs.items()) + "\n", flush=True
+        )
     return results
 
 

@@ -15,6 +15,7 @@ A namespace with documents that have no stamp, since another program has written
 from __future__ import annotations
 
 import asyncio
+from array import array
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from time import time_ns
 from typing import Protocol, TypeVar
 
 from ia_modules.vector_stores.filters import MATCH_ALL, Node, predicate
-from ia_modules.vector_stores.lexical import Matches, WordIndex, analyzer
+from ia_modules.vector_stores.lexical import Matches, Terms, WordIndex, analyzer
 from ia_modules.vector_stores.models import VectorDocument
 from ia_modules.vector_stores.parts import part
 from ia_modules.vector_stores.requests import ScanPage, TextRequest, TextsPage, TextsState
@@ -71,26 +72,25 @@ class _Kept:
     """The terms of a namespace's texts in one language.
 
     Attributes:
-        language: of the terms.
+        terms: what a text's terms are, in which language.
         state: the state from before they were read.
         read: the time then.
-        terms: of each document's text; None if it has none.
+        texts: the terms of each document's text, as numbers; None if it has none.
         stamps: when each was written.
         unstamped: whether some document does not say so.
     """
 
-    language: str
+    terms: Terms
     state: TextsState | None
     read: int
-    terms: dict[str, list[str] | None] = field(default_factory=dict)
+    texts: dict[str, array[int] | None] = field(default_factory=dict)
     stamps: dict[str, int] = field(default_factory=dict)
     unstamped: bool = False
 
     def put(self, page: TextsPage) -> None:
         """Take in texts."""
-        split = analyzer(self.language).terms
         for one, text, stamped in zip(page.ids, page.texts, page.stamps, strict=True):
-            self.terms[one] = None if text is None else split(text)
+            self.texts[one] = None if text is None else self.terms.of(text)
             if stamped is None:
                 self.unstamped = True
             else:
@@ -99,7 +99,7 @@ class _Kept:
     @cached_property
     def index(self) -> WordIndex:
         """The index; what it was made of must not change any more."""
-        return WordIndex(list(self.terms), list(self.terms.values()), analyzer(self.language))
+        return WordIndex(list(self.texts), list(self.texts.values()), self.terms)
 
     @cached_property
     def latest(self) -> int:
@@ -130,7 +130,7 @@ class _Kept:
             return False
         if state.newer is not None and (self.unstamped or self.newer != tuple(min(COUNTED, n) for n in state.newer)):
             return False
-        return state.documents is None or state.documents == len(self.terms)
+        return state.documents is None or state.documents == len(self.texts)
 
 
 class TextSearch:
@@ -148,9 +148,9 @@ class TextSearch:
     async def find(self, request: TextRequest) -> dict[str, float]:
         """What :meth:`~ia_modules.vector_stores.primitives.Primitives._search_text` returns."""
         kept = await self._current(request.namespace, request.language)
-        matches = await _apart(len(kept.terms), lambda: kept.index.matches(request.text))
+        matches = await _apart(len(kept.texts), lambda: kept.index.matches(request.text))
         if request.filters == MATCH_ALL:
-            found = await _apart(len(kept.terms), lambda: matches.best(request.top_k))
+            found = await _apart(len(kept.texts), lambda: matches.best(request.top_k))
         else:
             found = await self._passing(matches, request)
         return found | matches.of(request.also)
@@ -183,7 +183,7 @@ class TextSearch:
         """Read all texts."""
         started = stamp()
         before = await part(lambda: self._texts._texts_state(namespace, ()))  # noqa: SLF001
-        kept = _Kept(language, before, started)
+        kept = _Kept(Terms(analyzer(language)), before, started)
         await self._fill(kept, namespace, None)
         return kept
 
@@ -191,7 +191,7 @@ class TextSearch:
         """The texts with those that were written lately read anew; None if that does not explain what has changed."""
         if state is None or not state.newer or max(state.newer) > COUNTED or old.unstamped:
             return None
-        kept = _Kept(old.language, state, stamp(), dict(old.terms), dict(old.stamps))
+        kept = _Kept(old.terms, state, stamp(), dict(old.texts), dict(old.stamps))
         await self._fill(kept, namespace, min(old.latest, old.read) - _SLACK)
         return kept if kept.is_current(await self._state(namespace, kept)) else None
 
@@ -209,7 +209,7 @@ class TextSearch:
         self._kept[key] = kept
         self._kept.move_to_end(key)
         while len(self._kept) > 1 and (
-            len(self._kept) > _KEPT_INDEXES or sum(len(one.terms) for one in self._kept.values()) > _KEPT_DOCUMENTS
+            len(self._kept) > _KEPT_INDEXES or sum(len(one.texts) for one in self._kept.values()) > _KEPT_DOCUMENTS
         ):
             gone, _ = self._kept.popitem(last=False)
             self._reading.pop(gone, None)

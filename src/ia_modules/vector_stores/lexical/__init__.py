@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ia_modules.vector_stores.lexical.analysis import LANGUAGES, Analyzer, analyzer
-from ia_modules.vector_stores.lexical.index import LexicalIndex, Matches, WordIndex
+from ia_modules.vector_stores.lexical.index import LexicalIndex, Matches, Terms, WordIndex
 
-__all__ = ["LANGUAGES", "Analyzer", "LexicalIndex", "Matches", "WordIndex", "analyzer"]
+__all__ = ["LANGUAGES", "Analyzer", "LexicalIndex", "Matches", "Terms", "WordIndex", "analyzer"]
