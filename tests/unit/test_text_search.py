@@ -89,7 +89,7 @@ def expected(database: Shared, request: TextRequest) -> dict[str, float]:
 
 
 async def found(search: TextSearch, database: Shared, request: TextRequest) -> dict[str, float]:
-    answer = await search.find(request)
+    answer = await search.find(database, request)
     assert answer == pytest.approx(expected(database, request))
     return answer
 
@@ -99,7 +99,7 @@ async def test_texts_are_read_once(token: bool) -> None:
     database = Shared(token=token)
     for number in range(5):
         database.write(f"d{number}", f"cats and {number} dogs")
-    search = TextSearch(database)
+    search = TextSearch()
     for words in ("cat", "dog", "cat"):
         assert len(await found(search, database, asked(words, also=("d1", "gone")))) == 5
     assert database.pages == [None]
@@ -109,7 +109,7 @@ async def test_what_is_written_later_is_all_that_is_read() -> None:
     database = Shared()
     database.write("old", "cats", text_search.stamp() - 1000 * SECOND)
     database.write("new", "dogs", text_search.stamp() - 500 * SECOND)
-    search = TextSearch(database)
+    search = TextSearch()
     await found(search, database, asked("cat"))
     database.write("newer", "more cats")
     assert set(await found(search, database, asked("cat"))) == {"old", "newer"}
@@ -126,7 +126,7 @@ async def test_a_write_under_way_while_the_texts_were_read() -> None:
     begun = text_search.stamp()
     database.write("a", "cats", begun - 900 * SECOND)
     database.write("b", "dogs", begun + 1)
-    search = TextSearch(database)
+    search = TextSearch()
     await found(search, database, asked("dog"))
     database.write("a", "dogs", begun)  # stamped before b, and there after it
     assert set(await found(search, database, asked("dog"))) == {"a", "b"}
@@ -136,7 +136,7 @@ async def test_stamps_of_a_clock_that_is_ahead() -> None:
     database = Shared()
     database.write("a", "cats", text_search.stamp() - 900 * SECOND)
     database.write("b", "dogs", text_search.stamp() + 3600 * SECOND)
-    search = TextSearch(database)
+    search = TextSearch()
     await found(search, database, asked("dog"))
     database.write("a", "dogs")
     assert set(await found(search, database, asked("dog"))) == {"a", "b"}
@@ -145,7 +145,7 @@ async def test_stamps_of_a_clock_that_is_ahead() -> None:
 @pytest.mark.parametrize("database", [Shared(knows=False), Shared()], ids=["cannot tell", "no stamp"])
 async def test_without_a_sign_texts_are_read_each_time(database: Shared) -> None:
     database.write("a", "cats", None)
-    search = TextSearch(database)
+    search = TextSearch()
     await found(search, database, asked("cat"))
     database.write("a", "dogs", None)
     await found(search, database, asked("cat"))
@@ -156,8 +156,8 @@ async def test_several_searches_read_once() -> None:
     database = Shared()
     for number in range(9):
         database.write(f"d{number}", "cats")
-    search = TextSearch(database)
-    answers = await asyncio.gather(*(search.find(asked("cat")) for _ in range(8)))
+    search = TextSearch()
+    answers = await asyncio.gather(*(search.find(database, asked("cat")) for _ in range(8)))
     assert all(answer == answers[0] for answer in answers)
     assert database.pages == [None]
 
@@ -165,9 +165,9 @@ async def test_several_searches_read_once() -> None:
 async def test_who_is_cancelled_leaves_the_reading_to_the_next() -> None:
     database = Shared()
     database.write("a", "cats")
-    search = TextSearch(database)
-    first = asyncio.create_task(search.find(asked("cat")))
-    second = asyncio.create_task(search.find(asked("cat")))
+    search = TextSearch()
+    first = asyncio.create_task(search.find(database, asked("cat")))
+    second = asyncio.create_task(search.find(database, asked("cat")))
     await asyncio.sleep(0)
     first.cancel()
     assert set(await second) == {"a"}
@@ -180,7 +180,7 @@ async def test_a_filter_takes_the_best_that_pass(share: int, listed: int) -> Non
     database = Shared()
     for number in range(200):
         database.write(f"d{number:03}", "cats " * (1 + number % 7), n=number % share)
-    search = TextSearch(database)
+    search = TextSearch()
     answer = await found(search, database, asked("cat", Condition("n", "eq", 0), top_k=3))
     assert len(answer) == 3
     assert database.listed == listed
@@ -191,19 +191,19 @@ async def test_what_is_kept_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     database = Shared()
     database.write("a", "cats")
     database.write("b", "Katzen")
-    search = TextSearch(database)
+    search = TextSearch()
     for language in ("en", "de", "en"):
-        await search.find(TextRequest("cats", 5, MATCH_ALL, "", language, frozenset()))
+        await search.find(database, TextRequest("cats", 5, MATCH_ALL, "", language, frozenset()))
     assert database.pages == [None, None, None]
 
 
 def test_each_event_loop_can_read() -> None:
     database = Shared(knows=False)
     database.write("a", "cats")
-    search = TextSearch(database)
+    search = TextSearch()
 
     async def several() -> list[dict[str, float]]:
-        return list(await asyncio.gather(*(search.find(asked("cat")) for _ in range(3))))
+        return list(await asyncio.gather(*(search.find(database, asked("cat")) for _ in range(3))))
 
     assert asyncio.run(several()) == asyncio.run(several())
 
@@ -225,7 +225,7 @@ STEPS = st.lists(
 def test_any_program_finds_what_is_there(steps: list[tuple[Any, ...]], token: bool, pause: int) -> None:
     async def program() -> None:
         database = Shared(token=token)
-        search = TextSearch(database)
+        search = TextSearch()
         now = text_search.stamp() - 100_000 * SECOND
         for step in steps:
             now += (1 + pause) * SECOND
@@ -239,3 +239,24 @@ def test_any_program_finds_what_is_there(steps: list[tuple[Any, ...]], token: bo
                     await found(search, database, asked(words, filters, also=("a",), top_k=2))
 
     asyncio.run(program())
+
+
+def test_what_is_kept_does_not_keep_the_store() -> None:
+    import gc
+    import weakref
+
+    from ia_modules.vector_stores import VectorStoreConfig
+    from ia_modules.vector_stores.providers.qdrant import QdrantVectorStore
+
+    async def used() -> weakref.ref[QdrantVectorStore]:
+        store = QdrantVectorStore(VectorStoreConfig(provider="qdrant", index_name="articles"))
+        await store.create_index(1)
+        await store.upsert([VectorDocument(id="a", vector=[1.0], text="cats")])
+        assert len((await store.hybrid_search([1.0], "cat")).results) == 1
+        return weakref.ref(store)
+
+    gc.disable()
+    try:
+        assert asyncio.run(used())() is None
+    finally:
+        gc.enable()

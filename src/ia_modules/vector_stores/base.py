@@ -16,6 +16,7 @@ from itertools import chain
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from weakref import WeakMethod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,10 +110,17 @@ class VectorStoreBase(HybridSearchMixin, Primitives):
 
     def __init__(self, config: VectorStoreConfig) -> None:
         self.config = config
+        # Weak, so that a store which nobody has any more goes at once, with what it has open.
+        mapping = WeakMethod(self._map_error)
+
+        def map_error(error: Exception) -> VectorStoreError | None:
+            method = mapping()
+            return None if method is None else method(error)
+
         self._execution = Execution(
             provider=self.provider,
             index_name=config.index_name,
-            map_error=self._map_error,
+            map_error=map_error,
             timeout=config.timeout,
             max_retries=config.max_retries,
             retry_delay=config.retry_delay,

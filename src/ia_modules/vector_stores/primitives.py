@@ -142,11 +142,11 @@ class Primitives(ABC):
         Unless filled in, the words of a namespace are read and indexed here, and kept for as long as
         :meth:`_texts_state` says that they are still the same.
         """
-        return await self._text_search.find(request)
+        return await self._text_search.find(self, request)
 
     @cached_property
     def _text_search(self) -> TextSearch:
-        return TextSearch(self)
+        return TextSearch()
 
     async def _texts_state(self, namespace: str, since: tuple[int, ...]) -> TextsState | None:
         """What tells whether texts have changed; None if nothing does, so that they are read at each search.

@@ -134,71 +134,69 @@ class _Kept:
 
 
 class TextSearch:
-    """Searches by words in the namespaces of one store.
+    """What is kept of the texts of one store's namespaces.
 
-    Args:
-        texts: the store's primitives.
+    It does not refer to the store, so that one which nobody has any more goes at once, with its files.
     """
 
-    def __init__(self, texts: Texts) -> None:
-        self._texts = texts
+    def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._reading: dict[tuple[str, str], tuple[asyncio.AbstractEventLoop, asyncio.Lock]] = {}
 
-    async def find(self, request: TextRequest) -> dict[str, float]:
-        """What :meth:`~ia_modules.vector_stores.primitives.Primitives._search_text` returns."""
-        kept = await self._current(request.namespace, request.language)
+    async def find(self, store: Texts, request: TextRequest) -> dict[str, float]:
+        """What :meth:`~ia_modules.vector_stores.primitives.Primitives._search_text` of the store returns."""
+        kept = await self._current(store, request.namespace, request.language)
         matches = await _apart(len(kept.texts), lambda: kept.index.matches(request.text))
         if request.filters == MATCH_ALL:
             found = await _apart(len(kept.texts), lambda: matches.best(request.top_k))
         else:
-            found = await self._passing(matches, request)
+            found = await self._passing(store, matches, request)
         return found | matches.of(request.also)
 
-    async def _current(self, namespace: str, language: str) -> _Kept:
+    async def _current(self, store: Texts, namespace: str, language: str) -> _Kept:
         """The texts as they are now."""
         key = (namespace, language)
         kept = self._kept.get(key)
-        if kept is not None and kept.is_current(await self._state(namespace, kept)):
+        if kept is not None and kept.is_current(await self._state(store, namespace, kept)):
             return kept
         async with self._lock(key):
             other = self._kept.get(key)
-            state = None if other is None else await self._state(namespace, other)
+            state = None if other is None else await self._state(store, namespace, other)
             if other is not None and other.is_current(state):  # somebody has read them while we waited
                 return other
-            if other is not None and (mended := await self._mended(namespace, other, state)) is not None:
+            if other is not None and (mended := await self._mended(store, namespace, other, state)) is not None:
                 kept = mended
             else:
-                kept = await self._read(namespace, language)
+                kept = await self._read(store, namespace, language)
             if kept.lasting:
                 self._keep(key, kept)
             else:
                 self._kept.pop(key, None)
         return kept
 
-    async def _state(self, namespace: str, kept: _Kept) -> TextsState | None:
-        return await part(lambda: self._texts._texts_state(namespace, kept.since))  # noqa: SLF001 - its other half
+    async def _state(self, store: Texts, namespace: str, kept: _Kept) -> TextsState | None:
+        return await part(lambda: store._texts_state(namespace, kept.since))  # noqa: SLF001 - these are for it
 
-    async def _read(self, namespace: str, language: str) -> _Kept:
+    async def _read(self, store: Texts, namespace: str, language: str) -> _Kept:
         """Read all texts."""
         started = stamp()
-        before = await part(lambda: self._texts._texts_state(namespace, ()))  # noqa: SLF001
+        before = await part(lambda: store._texts_state(namespace, ()))  # noqa: SLF001
         kept = _Kept(Terms(analyzer(language)), before, started)
-        await self._fill(kept, namespace, None)
+        await self._fill(store, kept, namespace, None)
         return kept
 
-    async def _mended(self, namespace: str, old: _Kept, state: TextsState | None) -> _Kept | None:
+    async def _mended(self, store: Texts, namespace: str, old: _Kept, state: TextsState | None) -> _Kept | None:
         """The texts with those that were written lately read anew; None if that does not explain what has changed."""
         if state is None or not state.newer or max(state.newer) > COUNTED or old.unstamped:
             return None
         kept = _Kept(old.terms, state, stamp(), dict(old.texts), dict(old.stamps))
-        await self._fill(kept, namespace, min(old.latest, old.read) - _SLACK)
-        return kept if kept.is_current(await self._state(namespace, kept)) else None
+        await self._fill(store, kept, namespace, min(old.latest, old.read) - _SLACK)
+        return kept if kept.is_current(await self._state(store, namespace, kept)) else None
 
-    async def _fill(self, kept: _Kept, namespace: str, since: int | None) -> None:
+    async def _fill(self, store: Texts, kept: _Kept, namespace: str, since: int | None) -> None:
         cursor: object | None = None
         while True:
-            page = await part(lambda at=cursor: self._texts._texts_page(namespace, since, _PAGE, at))  # type: ignore[misc]  # noqa: SLF001
+            page = await part(lambda at=cursor: store._texts_page(namespace, since, _PAGE, at))  # type: ignore[misc]  # noqa: SLF001
             await asyncio.to_thread(kept.put, page)
             cursor = page.cursor
             if cursor is None:
@@ -223,7 +221,7 @@ class TextSearch:
             self._reading[key] = running, lock
         return lock
 
-    async def _passing(self, matches: Matches, request: TextRequest) -> dict[str, float]:
+    async def _passing(self, store: Texts, matches: Matches, request: TextRequest) -> dict[str, float]:
         """The best matches that pass the filter."""
         ranked = matches.ranked(2 * request.top_k)
         passes = predicate(request.filters)
@@ -233,23 +231,23 @@ class TextSearch:
             page = dict(islice(ranked, size))
             if not page:
                 return found
-            documents = await part(lambda ids=list(page): self._texts._fetch(ids, request.namespace))  # type: ignore[misc]  # noqa: SLF001
+            documents = await part(lambda ids=list(page): store._fetch(ids, request.namespace))  # type: ignore[misc]  # noqa: SLF001
             for one, score in page.items():
                 document = documents.get(one)
                 if document is not None and passes(document.metadata):
                     found[one] = score
                     if len(found) == request.top_k:
                         return found
-        within = await self._listed(request)
+        within = await self._listed(store, request)
         return await _apart(len(within), lambda: matches.best(request.top_k, within))
 
-    async def _listed(self, request: TextRequest) -> set[str]:
+    async def _listed(self, store: Texts, request: TextRequest) -> set[str]:
         """The ids of all documents that pass the filter."""
         ids: set[str] = set()
         cursor: object | None = None
         while True:
             page = await part(
-                lambda at=cursor: self._texts._scan_page(request.namespace, request.filters, _PAGE, False, at)  # type: ignore[misc]  # noqa: SLF001
+                lambda at=cursor: store._scan_page(request.namespace, request.filters, _PAGE, False, at)  # type: ignore[misc]  # noqa: SLF001
             )
             ids.update(document.id for document in page.documents)
             cursor = page.cursor

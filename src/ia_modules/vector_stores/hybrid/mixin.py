@@ -151,7 +151,7 @@ class HybridSearchMixin:
                     scores = found
                     best = ranked(found)
             if diversity:
-                best = diversified(best, scores, {one: documents[one].vector.array for one in best}, top_k, diversity)
+                best = diversified(best, scores, {one: _array(documents[one]) for one in best}, top_k, diversity)
             results = [
                 SearchResult(
                     id=one,
@@ -182,7 +182,7 @@ class _Hybrid:
     language: str
 
     def __post_init__(self) -> None:
-        self.found: dict[str, VectorDocument] = {}
+        self.found: dict[str, VectorDocument | SearchResult] = {}
         self._by_vector: dict[str, float] = {}
         self._by_text: dict[str, float] = {}
         self._ranks: tuple[dict[str, int], dict[str, int]] = ({}, {})
@@ -206,11 +206,7 @@ class _Hybrid:
             self._by_vector = {one.id: one.score for one in nearest}
             for kept in ranked(self._by_vector)[self.depth :]:
                 del self._by_vector[kept]
-            for near in nearest:
-                if near.id in self._by_vector and near.vector is not None:
-                    self.found[near.id] = VectorDocument.model_construct(
-                        id=near.id, vector=near.vector, metadata=near.metadata, text=near.text
-                    )
+            self.found = {one.id: one for one in nearest if one.id in self._by_vector}
         if self.weights[1]:
             wanted = TextRequest(
                 self.text, self.depth, self.filters, self.namespace, self.language, frozenset(self._by_vector)
@@ -223,7 +219,7 @@ class _Hybrid:
             there = [one for one in only if one in self.found]
             if there:
                 assert self.vector is not None
-                rows = np.stack([self.found[one].vector.array for one in there])
+                rows = np.stack([_array(self.found[one]) for one in there])
                 scores = exact_scores(self.metric, rows, self.vector).tolist()
                 self._by_vector.update(zip(there, scores, strict=True))
             for gone in set(only) - set(there):  # deleted meanwhile
@@ -258,6 +254,12 @@ class _Hybrid:
     async def _read(self, ids: list[str]) -> None:
         if ids:
             self.found |= await part(lambda: self.store._fetch(ids, self.namespace))  # noqa: SLF001
+
+
+def _array(document: VectorDocument | SearchResult) -> NDArray[np.float32]:
+    """The vector of a document that was read with it."""
+    assert document.vector is not None
+    return document.vector.array
 
 
 def _ranks(scores: Mapping[str, float], depth: int | None = None) -> dict[str, int]:

@@ -226,7 +226,12 @@ class _Engine:
 
     def stop(self) -> None:
         """Wait for what is under way, and close the folder."""
-        self._thread.submit(self._local.close).result()
+        try:
+            closed = self._thread.submit(self._local.close)
+        except RuntimeError:  # the interpreter is about to end, and has ended the thread already
+            self._local.close()
+        else:
+            closed.result()
         self._thread.shutdown(wait=True)
 
 
