@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ia_modules.vector_stores import MissingDependencyError
+from ia_modules.vector_stores import MissingDependencyError, durable
 from ia_modules.vector_stores.migration import html_report, verification_report
 from ia_modules.vector_stores.migration.html_report import html_page
 from ia_modules.vector_stores.migration.verification import verify
@@ -251,7 +251,7 @@ def test_a_page_replaces_a_file_when_it_is_complete(tmp_path: Path, monkeypatch:
         raise OSError("no space left")
 
     with monkeypatch.context() as patched:
-        patched.setattr(html_report.os, "fsync", failing)
+        patched.setattr(durable.os, "fsync", failing)
         with pytest.raises(OSError, match="no space left"):
             evil_report().write_html(path)
     assert path.read_text(encoding="utf-8") == first

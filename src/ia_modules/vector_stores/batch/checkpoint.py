@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from ia_modules.vector_stores.config import VectorStoreConfig
+from ia_modules.vector_stores.durable import replace_file
 
 __all__ = ["Checkpoint", "job_of"]
 
@@ -39,19 +38,7 @@ class Checkpoint:
         if finished == self.finished:
             return
         content = json.dumps({"version": _VERSION, "job": self._job, "finished": finished}, indent=1)
-        folder = self._path.parent
-        handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", suffix=".tmp", dir=folder)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(name).replace(self._path)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                Path(name).unlink()
-            raise
-        _sync_folder(folder)
+        replace_file(self._path, content.encode())
         self.finished = finished
 
     def remove(self) -> None:
@@ -88,14 +75,3 @@ def job_of(store: object, namespace: str) -> dict[str, str | int | None]:
     if isinstance(config, VectorStoreConfig):
         job |= {"index": config.index_name, "host": config.host, "port": config.port, "path": config.path}
     return job
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name in a folder durable, where folders can be opened."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ia_modules.vector_stores.durable import replace_file
 from ia_modules.vector_stores.migration.progress import Phase
 from ia_modules.vector_stores.migration.records import Cursor, Unreadable
 from ia_modules.vector_stores.migration.report import NamespaceReport
@@ -117,19 +115,7 @@ class Checkpoint:
             OSError: it could not be written; the one before it is still there.
         """
         content = json.dumps({"version": _VERSION, "job": self._job, "state": asdict(state)}, indent=1)
-        folder = self.path.parent
-        handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", suffix=".tmp", dir=folder)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(name).replace(self.path)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                Path(name).unlink()
-            raise
-        _sync_folder(folder)
+        replace_file(self.path, content.encode())
 
     def load(self) -> State | None:
         """The state that the file has, or None if there is no file.
@@ -169,14 +155,3 @@ def _stored(path: Path) -> tuple[dict[str, Any], State] | None:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         message = f"{path} is no checkpoint of a migration of this version; delete it or name another file"
         raise ValueError(message) from None
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name in a folder durable, where folders can be opened."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -21,9 +21,10 @@ def same_content(one: VectorDocument, other: VectorDocument, *, vectors: bool = 
         other: another one.
         vectors: whether vectors count, of which each number may differ by a millionth of itself.
     """
-    if one.text != other.text or (
-        (one.metadata or other.metadata) and canonical_metadata(one.metadata) != canonical_metadata(other.metadata)
-    ):
+    if one.text != other.text or one.metadata != other.metadata:
+        return False
+    # 1, 1.0 and True are equal in Python, and are not here.
+    if one.metadata and canonical_metadata(one.metadata) != canonical_metadata(other.metadata):
         return False
     if not vectors:
         return True

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
+from ia_modules.vector_stores.durable import replace_file
 from ia_modules.vector_stores.errors import MissingDependencyError
 from ia_modules.vector_stores.migration.verification_report import (
     FINDING_KINDS,
@@ -99,18 +97,7 @@ def write_html(report: VerificationReport, path: str | PathLike[str]) -> None:
     """
     # What can't be encoded has been escaped already; a page must never fail for the sake of an id.
     page = html_page(report).encode("utf-8", "backslashreplace")
-    place = Path(path)
-    made = place.with_name(f".{place.name[:200]}.{token_hex(8)}.part")
-    try:
-        with made.open("xb") as file:
-            file.write(page)
-            file.flush()
-            os.fsync(file.fileno())
-        made.replace(place)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            made.unlink()
-        raise
+    replace_file(Path(path), page, mode=0o666)
 
 
 def _contents(report: VerificationReport) -> dict[str, Any]:
