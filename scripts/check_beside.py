@@ -1,11 +1,13 @@
 """Prove that our wheel installs beside PyPI's ``ia_modules``, and alone, and takes nothing of what that one owns.
 
 Builds the wheel, checks what is in it, installs it together with ``ia_modules`` into a fresh environment, and runs
-both there. An editable checkout would be hidden by the other package, so only the built wheel can show this.
+both there: a short program, then the pipeline steps' tests, in pipelines of the real runner. An editable checkout would
+be hidden by the other package, so only the built wheel can show this.
 """
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -39,6 +41,18 @@ print("ia_modules", importlib.metadata.version("ia_modules"), "and ia-modules-ve
       importlib.metadata.version("pydantic"))
 """
 
+# What the tests of the pipeline steps need, in the places where they look for it.
+TESTS = ("examples", "tests/beside", "tests/unit/pipeline", "tests/pipeline_helpers.py")
+NEEDED = ("hypothesis", "pytest", "pytest-asyncio", "pytest-timeout")
+SETTINGS = """
+[pytest]
+asyncio_mode = auto
+asyncio_default_fixture_loop_scope = function
+timeout = 120
+pythonpath = tests tests/beside
+filterwarnings = error:::ia_modules.vector_stores
+"""
+
 
 def run(*command: str | Path, cwd: Path) -> None:
     """Run a command and stop with its output if it fails."""
@@ -69,6 +83,22 @@ def main() -> None:
         if overlap:
             sys.exit(f"both packages install these files: {overlap}")
         run(python, "-W", "error:::ia_modules.vector_stores", "-c", PROGRAM, cwd=work)
+        extras = f"ia-modules-vector-stores[hybrid,wordllama] @ {wheel.as_uri()}"
+        run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", extras, OTHER, *NEEDED, cwd=work)
+        run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", copied_tests(work / "checkout"), cwd=work)
+
+
+def copied_tests(folder: Path) -> Path:
+    """The tests away from the checkout, whose ``src`` would come before what is installed; returns their folder."""
+    for name in TESTS:
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, place, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, place)
+    (folder / "pytest.ini").write_text(SETTINGS)
+    return folder
 
 
 OVERLAP = """

@@ -42,6 +42,8 @@ def loaded_by(module: str) -> set[str]:
         "ia_modules.vector_stores.factory",
         "ia_modules.vector_stores.filters",
         "ia_modules.vector_stores.embedders",
+        "ia_modules.vector_stores.migration",
+        "ia_modules.vector_stores.migration.sql",
         "ia_modules.vector_stores.testing",
         "ia_modules.vector_stores.providers.memory",
         "ia_modules.vector_stores.providers.chroma",
@@ -97,6 +99,7 @@ CONTRACT = {
         "VectorStoreConfig",
     ],
     "ia_modules.vector_stores.batch": ["BatchProcessor"],
+    "ia_modules.vector_stores.migration": ["migrate_embeddings"],
     "ia_modules.vector_stores.hybrid": ["HybridSearchMixin"],
     "ia_modules.vector_stores.pooling": ["VectorStorePool", "VectorStorePoolManager"],
     "ia_modules.vector_stores.base": [
@@ -125,6 +128,12 @@ def test_the_contract_s_names_are_in_their_places(module: str, name: str) -> Non
     assert getattr(importlib.import_module(module), name).__name__ == name
     home = getattr(package, name)
     assert home is getattr(importlib.import_module(module), name)
+
+
+def test_the_pipeline_step_is_in_its_place() -> None:
+    step = importlib.import_module("ia_modules.pipeline.steps.vector_search").VectorSearchStep
+    assert step(vector_store="memory:///a", embedding_model="text-embedding-3-small").name == "vector_search"
+    assert step("find", {"store": "memory:///a"}).name == "find"
 
 
 REQUIRED = inspect.Parameter.empty

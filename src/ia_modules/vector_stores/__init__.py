@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ia_modules.vector_stores.factory import create_vector_store, known_providers, register_provider
     from ia_modules.vector_stores.filters import Condition, all_of, any_of, not_
     from ia_modules.vector_stores.hybrid import HybridSearchMixin
+    from ia_modules.vector_stores.migration import migrate_embeddings
     from ia_modules.vector_stores.models import (
         DeleteResult,
         DistanceMetric,
@@ -108,6 +109,7 @@ _HOME = {
     "create_embedder": "embedders",
     "create_vector_store": "factory",
     "known_providers": "factory",
+    "migrate_embeddings": "migration",
     "not_": "filters",
     "register_provider": "factory",
 }
@@ -163,6 +165,7 @@ __all__ = [
     "create_embedder",
     "create_vector_store",
     "known_providers",
+    "migrate_embeddings",
     "not_",
     "register_provider",
 ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import _thread
 import asyncio
+import atexit
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
@@ -43,11 +45,36 @@ async def joined(join: Callable[[], None], leave: Callable[[], None]) -> None:
         raise
 
 
+_under_way: set[object] = set()
+_LONGEST_WAIT = 5.0
+_over = False
+
+
 def release_later(release: Callable[[], None]) -> None:
     """Run ``release`` in a thread of its own; for the finalizer of a store that was dropped without ``disconnect()``.
 
-    Garbage can be collected while any lock is held, so the work is not done there and then. When the interpreter ends,
-    what was open ends with it.
+    Garbage can be collected while any lock is held, so the work is not done there and then, and no lock is taken. When
+    the interpreter ends, what was open ends with it.
     """
-    if not sys.is_finalizing():
-        _thread.start_new_thread(release, ())
+    if _over or sys.is_finalizing():
+        return
+    mark = object()
+
+    def work() -> None:
+        try:
+            release()
+        finally:
+            _under_way.discard(mark)
+
+    _under_way.add(mark)
+    _thread.start_new_thread(work, ())
+
+
+@atexit.register
+def _wait() -> None:
+    """Let them end: a thread inside a client's native code crashes an interpreter that goes away below it."""
+    global _over
+    _over = True
+    until = time.monotonic() + _LONGEST_WAIT
+    while _under_way and time.monotonic() < until:
+        time.sleep(0.005)
