@@ -6,7 +6,8 @@ Exit codes:
 0    it worked
 1    it failed: the store or the embedder can't be reached, a package is missing, models don't match
 2    wrong usage: an unknown option, a bad URL, a bad ``--where``, a path that doesn't exist
-3    ingest finished, but some of the input could not be read; what, is on standard error
+3    it finished, but some of the input could not be read or, of a migration, did not arrive; what,
+     is on standard error
 4    nothing was found: no result for a search, or an id that isn't there for a fetch
 130  interrupted with Ctrl-C
 ==== ==============================================================================================

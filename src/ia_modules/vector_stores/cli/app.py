@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ia_modules.vector_stores.cli.migrating import add_migration_commands
 from ia_modules.vector_stores.cli.output import as_json, namespace_label, show_document, show_fields, show_results
 from ia_modules.vector_stores.cli.session import (
     DEBUG,
@@ -27,7 +28,7 @@ __all__ = ["app"]
 app = typer.Typer(
     name="ia-vectors",
     help="Put documents into a vector database and find them again.",
-    epilog="Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 unreadable input, 4 nothing found, 130 interrupted.",
+    epilog="Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 unreadable input or not all migrated, 4 nothing found, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -286,6 +287,8 @@ def conformance(
 
     run_plain(context, command)
 
+
+add_migration_commands(app)
 
 emulate = typer.Typer(name="emulate", help="Run a database's emulator, to test against.", no_args_is_help=True)
 app.add_typer(emulate)

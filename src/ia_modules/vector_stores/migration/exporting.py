@@ -13,8 +13,8 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 import numpy as np
 
 from ia_modules.vector_stores.documents import checked_id, checked_metadata, checked_namespace
+from ia_modules.vector_stores.durable import sync_file, sync_folder
 from ia_modules.vector_stores.errors import InvalidDocumentError, VectorStoreError
-from ia_modules.vector_stores.migration.files import synced, synced_folder
 from ia_modules.vector_stores.migration.formats import FileFormatError
 from ia_modules.vector_stores.migration.records import SourceInfo
 from ia_modules.vector_stores.migration.staging import Row, Staging
@@ -219,9 +219,9 @@ class FileTarget:
         made = self._partial.with_name(f"{self._partial.name}.file")
         try:
             self._make(staging.rows(), facts, made)
-            synced(made)
+            sync_file(made)
             self._publish(made, facts)
-            synced_folder(self.path.parent)
+            sync_folder(self.path.parent)
         finally:
             made.unlink(missing_ok=True)
         staging.discard()

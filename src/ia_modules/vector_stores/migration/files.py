@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,8 +20,6 @@ __all__ = [
     "named_errors",
     "pages_in_thread",
     "reason",
-    "synced",
-    "synced_folder",
 ]
 
 T = TypeVar("T")
@@ -66,12 +63,6 @@ def add_further(metadata: dict[str, Any], name: str, value: Any) -> None:
     metadata[name] = value
 
 
-def synced(path: Path) -> None:
-    """Make what was written to a file outlive a power failure."""
-    with path.open("rb+") as stream:
-        os.fsync(stream.fileno())
-
-
 @contextmanager
 def named_errors(path: Path, *kinds: type[Exception]) -> Iterator[None]:
     """Turn errors of what reads a format into one that names the file."""
@@ -91,13 +82,3 @@ def kept_metric(value: object, path: Path) -> DistanceMetric | None:
     with suppress(ValueError):
         return DistanceMetric(value)
     raise FileFormatError(f"{path} names an unknown metric")
-
-
-def synced_folder(folder: Path) -> None:
-    """Make a new name in a folder durable, where folders can be opened."""
-    if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -15,8 +15,9 @@ from typing import IO, Literal, NamedTuple, cast
 
 import numpy as np
 
+from ia_modules.vector_stores.durable import sync_file
 from ia_modules.vector_stores.migration.exporting import FileFacts, FileTarget
-from ia_modules.vector_stores.migration.files import in_thread, kept_metric, named_errors, pages_in_thread, synced
+from ia_modules.vector_stores.migration.files import in_thread, kept_metric, named_errors, pages_in_thread
 from ia_modules.vector_stores.migration.formats import FileFormatError
 from ia_modules.vector_stores.migration.json_line import LineReader, load_orjson
 from ia_modules.vector_stores.migration.records import Cursor, Page, SourceInfo, Unreadable
@@ -29,9 +30,9 @@ _FORMAT, _VERSION = "ia-vectors-jsonl", 1
 _AGAIN = 1000
 _LONGEST = 64 * 1024 * 1024
 """Bytes of a line; a million numbers and their document take less."""
-_TIE = np.float32(7.038531e-26)
-"""The one number (of all that float32 has) whose shortest digits, read in double precision and then rounded to single
-precision, give its neighbour. It gets more digits."""
+_TIE = np.uint32(0x15AE43FD).view(np.float32)
+"""The one number of all that float32 has whose shortest digits, 7.038531e-26, give its neighbour when they are read in
+double precision and then rounded to single precision. It gets more digits."""
 _BUFFER = 256 * 1024
 
 
@@ -80,7 +81,7 @@ class JsonLinesTarget(FileTarget):
     def _publish(self, made: Path, facts: FileFacts) -> None:
         beside = made.with_name(f"{made.name}.meta")
         beside.write_text(json.dumps({"format": _FORMAT, "version": _VERSION} | facts, indent=1), encoding="utf-8")
-        synced(beside)
+        sync_file(beside)
         # Before the file itself, as that must never be without it; a file of before then does not match, and says so.
         beside.replace(side_file(self.path))
         super()._publish(made, facts)

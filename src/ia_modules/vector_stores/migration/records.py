@@ -107,7 +107,7 @@ class Target(Protocol):
 
 @runtime_checkable
 class CorrectableTarget(Target, Protocol):
-    """A target that can be compared with the source and corrected; a store is, a file that is appended to is not."""
+    """A target that can be compared with the source and corrected, as stores and our files can."""
 
     async def differing(self, documents: list[VectorDocument], namespace: str) -> list[VectorDocument]:
         """Those of the documents that are not in the namespace as they are given."""
