@@ -13,7 +13,7 @@ import argparse
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -75,10 +75,13 @@ def evaluated(dataset: Dataset, rankings: dict[str, list[str]]) -> dict[str, flo
     }
 
 
-async def measure(store: VectorStoreBase, dataset: Dataset, vectors: dict[str, Any]) -> dict[str, dict[str, float]]:
+async def measure(
+    store: VectorStoreBase, dataset: Dataset, vectors: dict[str, Any], settings: Iterable[str]
+) -> dict[str, dict[str, float]]:
     """The measures of each setting, and the milliseconds of a query."""
     found = {}
-    for name, setting in SETTINGS.items():
+    for name in settings:
+        setting = SETTINGS[name]
         started = perf_counter()
         rankings = {}
         for query, text in dataset.queries.items():
@@ -108,8 +111,10 @@ async def cost(store: VectorStoreBase, dataset: Dataset, vectors: dict[str, Any]
     return {name: median(times) for name, times in taken.items()}
 
 
-async def run(dataset: Dataset, urls: list[str]) -> dict[str, dict[str, dict[str, float]]]:
-    """Measure on every store."""
+async def run(
+    dataset: Dataset, urls: Iterable[str], settings: Iterable[str] = tuple(SETTINGS), *, costs: bool = False
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Measure some settings on every store, and what a search costs there."""
     embedder = create_embedder("wordllama")
     rows = await embedder.embed_documents(list(dataset.documents.values()))
     vectors = {query: await embedder.embed_query(text) for query, text in dataset.queries.items()}
@@ -123,13 +128,12 @@ async def run(dataset: Dataset, urls: list[str]) -> dict[str, dict[str, dict[str
             await store.create_index(rows.shape[1])
             try:
                 await store.upsert(documents)
-                results[url] = await measure(store, dataset, vectors)
-                costs = await cost(store, dataset, vectors)
+                results[url] = await measure(store, dataset, vectors, settings)
+                beside = await cost(store, dataset, vectors) if costs else {}
             finally:
                 await store.delete_index()
-        print(
-            table(url, results[url]) + "  " + ", ".join(f"{a} {b:.1f} ms" for a, b in costs.items()) + "\n", flush=True
-        )
+        shown = ", ".join(f"{side} {taken:.1f} ms" for side, taken in beside.items())
+        print(f"{table(url, results[url])}  {shown}\n", flush=True)
     return results
 
 
@@ -169,7 +173,7 @@ def main() -> None:
     given = parser.parse_args()
     dataset = load(given.dataset)
     print(f"{dataset.name}: {len(dataset.documents):,} documents, {len(dataset.queries)} judged queries\n")
-    results = asyncio.run(run(dataset, given.store or list(STORES)))
+    results = asyncio.run(run(dataset, given.store or STORES, costs=True))
     if given.plot:
         draw(dataset, results, given.plot)
 

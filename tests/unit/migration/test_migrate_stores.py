@@ -15,10 +15,21 @@ from ia_modules.vector_stores import (
     InvalidDimensionError,
     UnsupportedOperationError,
     VectorDocument,
+    VectorStoreBase,
     VectorStoreConfig,
     create_vector_store,
 )
-from ia_modules.vector_stores.migration import StoreSource, StoreTarget, migrate
+from ia_modules.vector_stores.migration import (
+    JsonLinesSource,
+    JsonLinesTarget,
+    ParquetSource,
+    ParquetTarget,
+    Source,
+    StoreSource,
+    StoreTarget,
+    migrate,
+    verify,
+)
 from migrating import DIMENSION, NAMESPACES, Listed, assert_same, contents, documents, filled, memory_store
 
 
@@ -45,7 +56,8 @@ async def test_a_chain_of_all_providers_returns_the_very_same_documents(
         {"provider": "pinecone", "host": pinecone_server.url},
         {"provider": "memory"},
     ]
-    first = previous = await filled(memory_store(embedding_model="a/model"))
+    first = await filled(memory_store(embedding_model="a/model"))
+    previous: VectorStoreBase | Source = first
     opened = []
     try:
         for place in places:
@@ -56,7 +68,14 @@ async def test_a_chain_of_all_providers_returns_the_very_same_documents(
             assert report.written == report.read == 150
             assert any("is created: 8 dimensions, metric cosine" in note for note in report.notes)
             previous = store
+            if store.config.provider == "pinecone":
+                parquet, lines = tmp_path / "chain.parquet", tmp_path / "chain.jsonl.gz"
+                assert (await migrate(store, ParquetTarget(parquet))).complete
+                assert (await migrate(ParquetSource(parquet), JsonLinesTarget(lines))).complete
+                previous = JsonLinesSource(lines)
+        assert isinstance(previous, VectorStoreBase)
         assert_same(await contents(first), await contents(previous))
+        assert (await verify(first, previous)).ok
         assert await previous.get_embedding_model() == "a/model"
     finally:
         for store in opened:
