@@ -94,6 +94,14 @@ def test_namespaces_are_chosen_and_renamed(shell: Shell) -> None:
     assert shell("migrate --from in.jsonl --to DB/one -n news -n news=b").exit_code == 2
 
 
+def test_what_else_the_target_holds_is_none_of_a_migration_s_affair(shell: Shell) -> None:
+    shell.ok("import in.jsonl --store DB/one -n news=others")
+    assert "All 3" in shell.ok("migrate --from in.jsonl --to DB/one --verify").stdout
+    alone = shell("verify --from in.jsonl --to DB/one")
+    assert alone.exit_code == 1
+    assert "extra 1" in alone.stdout
+
+
 def test_a_dry_run_changes_nothing(shell: Shell) -> None:
     before = shell.files()
     done = shell.ok("migrate --from in.jsonl --to DB/one --dry-run")

@@ -93,7 +93,9 @@ async def move(job: Move) -> int:
             _show_problems(report)
             if not job.as_json:
                 _show(report)
-            verification = await _verified(job) if job.verify else None
+            # Namespaces that the target has for itself are none of this migration's affair.
+            moved = {one.source: one.target for one in report.namespaces}
+            verification = await _verified(job, moved) if job.verify else None
     except asyncio.CancelledError:
         if job.dry_run:
             note("interrupted; nothing was written")
@@ -115,7 +117,7 @@ async def compare(job: Move) -> int:
     if job.report is not None:
         _check_folder(job.report)
     with _in_terms_of_options():
-        verification = await _verified(job)
+        verification = await _verified(job, job.namespaces)
     as_json(verification.to_dict()) if job.as_json else verification.render()
     return 0 if verification.ok else FAILED
 
@@ -140,13 +142,13 @@ async def _migrated(job: Move, checkpoint: Path) -> MigrationReport:
             )  # fmt: skip
 
 
-async def _verified(job: Move) -> VerificationReport:
+async def _verified(job: Move, namespaces: Mapping[str, str] | None) -> VerificationReport:
     from ia_modules.vector_stores.migration import verify
 
     async with opened_source(job.source, job.columns) as source, opened_source(job.target, Columns()) as target:
         with verification_progress() as progress:
             report = await verify(
-                source, target, namespaces=job.namespaces, batch_size=job.batch_size, sample=job.sample,
+                source, target, namespaces=namespaces, batch_size=job.batch_size, sample=job.sample,
                 progress=progress,
             )  # fmt: skip
     if job.report is not None:
