@@ -46,7 +46,7 @@ def pinecone_names(index: str, namespace: str) -> Iterable[str]:
 
 # How much is generated for all but memory in the usual run, which is to end within minutes on two cores. It is ten
 # times as much in `make conformance-long`, and servers that the environment names have all of it.
-SCALE = 0.1
+SCALE = 0.05
 
 PARAMS = ["memory", "chroma-folder", "chroma-server", "qdrant-memory", "qdrant-folder", "weaviate-double"]
 PARAMS += ["pinecone-emulator"]

@@ -38,8 +38,8 @@ __all__ = ["EmbeddedBackend"]
 T = TypeVar("T")
 
 _READERS = 4
-_PIECE_SECONDS = 0.06
-_PIECE_LONGEST = 0.09
+_PIECE_SECONDS = 0.045
+_PIECE_LONGEST = 0.06
 _PIECE_MIN = 8
 _PIECE_WHOLE = 100
 """Up to so many rows of up to 768 numbers are split only where they take too long: each piece costs a commit."""
