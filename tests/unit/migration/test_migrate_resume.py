@@ -19,7 +19,7 @@ from ia_modules.vector_stores.errors import StoreLockedError
 from ia_modules.vector_stores.migration import StoreTarget, migrate
 from ia_modules.vector_stores.migration.checkpoint import Checkpoint
 from ia_modules.vector_stores.migration.ledger import Ledger
-from migrating import DIMENSION, NAMESPACES, Listed, assert_same, contents, documents, filled, memory_store
+from migrating import DIMENSION, NAMESPACES, Listed, assert_same, contents, documents, filled, memory_store, spelled
 
 
 class Failing(StoreTarget):
@@ -126,7 +126,7 @@ async def test_being_cancelled_saves_how_far_it_came(tmp_path: Path) -> None:
     assert source.asked[0] == ("", 50)
 
 
-async def test_a_failure_in_the_second_pass_is_resumed_there(tmp_path: Path) -> None:
+async def test_a_second_pass_that_failed_begins_again(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     source, target = Listed({"": documents("", 40)}), memory_store()
 
@@ -139,11 +139,15 @@ async def test_a_failure_in_the_second_pass_is_resumed_there(tmp_path: Path) -> 
     with pytest.raises(ConnectionError):
         await migrate(source, target, batch_size=10, checkpoint=mark, progress=fail)
     source.asked.clear()
+    # Behind the place where it was, and before it.
+    for place in (3, 30):
+        old = source.documents[""][place]
+        source.documents[""][place] = VectorDocument(id=old.id, vector=old.vector, text="meanwhile")
     report = await migrate(source, target, batch_size=10, checkpoint=mark, resume=True)
-    assert source.asked == [("", 20)]
+    assert source.asked == [("", None)]
     assert report.complete
-    assert (report.read, report.written, report.caught_up, report.removed) == (40, 41, 1, 1)
-    assert await target.count() == 40
+    assert (report.read, report.caught_up, report.removed) == (40, 3, 1)
+    assert_same({("", one.id): spelled(one) for one in source.documents[""]}, await contents(target))
 
 
 async def test_a_complete_migration_is_caught_up_again_and_again(tmp_path: Path) -> None:

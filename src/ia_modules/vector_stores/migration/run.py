@@ -126,7 +126,8 @@ async def _run(
     if state.phase == "copy":
         await passes.save()
         await passes.go_through()
-    if second and state.phase != "second pass":
+    # One that was interrupted begins again: what was written since may lie behind the place where it was.
+    if second:
         await passes.begin_second()
     if state.phase == "second pass":
         info = await source.describe()
